@@ -1,0 +1,33 @@
+"""Tables and graphs as Altair charts; computes no statistic."""
+
+from llm_mri_store.charts.export import (
+    OFFLINE_POLICY,
+    TOOLTIP_STYLE,
+    chart_page,
+    chart_specification,
+    inert_json,
+    save_chart,
+    vega_library,
+)
+from llm_mri_store.charts.graph import nrag_chart
+from llm_mri_store.charts.graph_layout import count_crossings, layered_positions
+from llm_mri_store.charts.graph_scales import EDGE_WIDTH_PX
+from llm_mri_store.charts.heatmap import heatmap_chart, heatmap_layers_chart
+from llm_mri_store.charts.theme import apply_theme
+
+__all__ = [
+    "EDGE_WIDTH_PX",
+    "OFFLINE_POLICY",
+    "TOOLTIP_STYLE",
+    "apply_theme",
+    "chart_page",
+    "chart_specification",
+    "count_crossings",
+    "heatmap_chart",
+    "heatmap_layers_chart",
+    "inert_json",
+    "layered_positions",
+    "nrag_chart",
+    "save_chart",
+    "vega_library",
+]

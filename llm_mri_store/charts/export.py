@@ -1,0 +1,220 @@
+"""Charts as files: a page that opens offline, SVG, PNG, or the Vega-Lite specification."""
+
+from __future__ import annotations
+
+import errno
+import html
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import altair as alt
+import vl_convert
+
+from llm_mri_store.errors import ExportError, WriteFailed
+
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ margin: 16px; background: #fff; font-family: Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; }}
+{tooltip_style}
+</style>
+<script>{library}</script>
+</head>
+<body>
+<div id="chart"></div>
+<script type="application/json" id="chart-specification">{specification}</script>
+<script>
+const specification = JSON.parse(document.getElementById("chart-specification").textContent);
+vegaEmbed("#chart", specification, {embed_options});
+</script>
+</body>
+</html>
+"""
+
+OFFLINE_POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:"
+)
+"""Content-Security-Policy of a page: the browser refuses whatever is not in the page itself.
+
+``unsafe-eval`` is Vega's: it compiles its expressions.
+"""
+
+TOOLTIP_STYLE: Final = (
+    "#vg-tooltip-element { max-width: 460px; } "
+    "#vg-tooltip-element table tr td.value "
+    "{ max-width: 380px; white-space: pre-line; overflow-wrap: anywhere; }"
+)
+"""CSS that shows each example text of a tooltip on its own lines."""
+
+_EXPOSED: Final = "window.vegaEmbed = vegaEmbed;"
+_EMBED_OPTIONS: Final = {
+    "mode": "vega-lite",
+    "renderer": "svg",
+    "actions": {"export": True, "source": False, "compiled": False, "editor": False},
+}
+
+
+def save_chart(chart: alt.TopLevelMixin, path: Path | str, *, scale: float = 2.0) -> Path:
+    """Writes a chart to a file; its ending says how.
+
+    ``.html`` is one page that opens offline, with tooltips; ``.svg`` and ``.png`` are pictures; ``.json``
+    is the Vega-Lite specification with its data. The file appears whole or not at all; an existing one
+    is replaced.
+
+    Args:
+        chart: any chart of this package, or of Altair.
+        path: the file to write.
+        scale: PNG pixels per pixel of the chart, > 0.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ExportError: the ending is none of these, the scale is not positive, or the chart cannot be drawn.
+        WriteFailed: the folder does not exist, or the operating system refused the write.
+
+    >>> save_chart(alt.Chart(), "chart.pdf")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    llm_mri_store.errors.ExportError: a chart cannot be written to 'chart.pdf'; its ending must be .html, ...
+    """
+    target = Path(path)
+    encode = _ENCODERS.get(target.suffix.lower())
+    if encode is None:
+        *first, last = sorted(_ENCODERS)
+        raise ExportError(
+            f"a chart cannot be written to {str(path)!r}; its ending must be {', '.join(first)} or {last}"
+        )
+    if not scale > 0:
+        raise ExportError(f"scale is {scale}; it must be above 0 (2 gives two pixels for each of the chart)")
+    _replace_file(target, encode(chart_specification(chart), scale))
+    return target
+
+
+def chart_specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """The chart as Vega-Lite, with its data.
+
+    Raises:
+        ExportError: Altair finds it invalid.
+    """
+    try:
+        return chart.to_dict(context={"pre_transform": False})
+    except ValueError as error:
+        raise ExportError(f"this chart is not valid Vega-Lite: {error}") from error
+
+
+def inert_json(value: object) -> str:
+    r"""JSON that can stand within a ``<script>`` element whatever texts it holds.
+
+    >>> inert_json({"label": "</script>"})
+    '{"label": "\\u003c/script\\u003e"}'
+    """
+    written = json.dumps(value, allow_nan=False)
+    return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def vega_library() -> str:
+    """JavaScript of Vega, Vega-Lite and Vega-Embed, to stand within a page; it defines ``vegaEmbed``."""
+    library: str = vl_convert.javascript_bundle(_EXPOSED, vl_version=_vega_lite_version())
+    return library
+
+
+def chart_page(chart: alt.TopLevelMixin) -> str:
+    """One HTML page with the chart, its data and the library that draws it; it asks for nothing else.
+
+    Raises:
+        ExportError: the chart is not valid.
+    """
+    return _page(chart_specification(chart))
+
+
+def _page(specification: dict[str, Any]) -> str:
+    return _PAGE.format(
+        policy=OFFLINE_POLICY,
+        title=html.escape(_title_text(specification)),
+        tooltip_style=TOOLTIP_STYLE,
+        library=vega_library(),
+        specification=inert_json(specification),
+        embed_options=json.dumps(_EMBED_OPTIONS),
+    )
+
+
+def _title_text(specification: dict[str, Any]) -> str:
+    """The chart's title on one line."""
+    title = specification.get("title", "")
+    text = title.get("text", "") if isinstance(title, dict) else title
+    return " ".join(text) if isinstance(text, list) else str(text) or "Chart"
+
+
+def _vega_lite_version() -> str:
+    """Altair's own version of Vega-Lite, as vl-convert names it: ``"6.4"``."""
+    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+def _drawn(specification: dict[str, Any], draw: Callable[..., Any], **options: object) -> Any:
+    """A picture, drawn without leave to fetch anything."""
+    try:
+        return draw(specification, vl_version=_vega_lite_version(), allowed_base_urls=[], **options)
+    except ValueError as error:
+        raise ExportError(f"this chart cannot be drawn: {error}") from error
+
+
+def _svg(specification: dict[str, Any], _: float) -> bytes:
+    picture: str = _drawn(specification, vl_convert.vegalite_to_svg)
+    return picture.encode()
+
+
+def _png(specification: dict[str, Any], scale: float) -> bytes:
+    picture: bytes = _drawn(specification, vl_convert.vegalite_to_png, scale=scale)
+    return picture
+
+
+def _html(specification: dict[str, Any], _: float) -> bytes:
+    return _page(specification).encode()
+
+
+def _json(specification: dict[str, Any], _: float) -> bytes:
+    return json.dumps(specification, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+_ENCODERS: Final[dict[str, Callable[[dict[str, Any], float], bytes]]] = {
+    ".html": _html,
+    ".json": _json,
+    ".png": _png,
+    ".svg": _svg,
+}
+
+
+def _replace_file(target: Path, content: bytes) -> None:
+    """Writes a file beside its place and moves it there, so that a reader never sees half of it."""
+    if not target.parent.is_dir():
+        raise WriteFailed(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    staged = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        try:
+            staged.write_bytes(content)
+            os.replace(staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteFailed(_why_write_failed(error, target)) from error
+
+
+def _why_write_failed(error: OSError, target: Path) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return f"no space left to write {target}; free some space and write it again"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"no permission to write {target}; choose a folder you may write to"
+    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}:
+        return f"cannot write {target}: a folder is in the way; choose another name"
+    return f"cannot write {target}: {error.strerror or error}"

@@ -1,0 +1,320 @@
+"""Heatmaps of how many samples each cell of the grid holds: one layer, or every layer side by side."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import altair as alt
+import pyarrow as pa
+
+from llm_mri_store.charts.theme import (
+    EMPTY,
+    INK,
+    LABEL_SIZE,
+    PAPER,
+    SEQUENTIAL,
+    apply_theme,
+    shortened,
+)
+from llm_mri_store.errors import InvalidInput
+from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER, TEXT
+
+CellValue = Literal["n", "share"]
+
+ALL_LABELS: Final = "all labels"
+"""What a NULL label is called: the samples of every label together."""
+
+_CELL_COLUMNS: Final = (LAYER, LABEL, CELL_X, CELL_Y, "n", "share")
+_EXAMPLE_COLUMNS: Final = (LAYER, CELL_X, CELL_Y, TEXT)
+_LARGEST_PRINTED_GRID: Final = 12
+_PLOT_PX: Final = 380
+_GAP_PX: Final = 10
+_EXAMPLES_A_CELL: Final = 3
+
+Row = dict[str, Any]
+
+
+def heatmap_chart(
+    cells: pa.Table,
+    *,
+    value: CellValue = "n",
+    title: str,
+    subtitle: Sequence[str] = (),
+    examples: pa.Table | None = None,
+) -> alt.Chart | alt.LayerChart:
+    """Heatmap of one layer and label; component 1 to the right, component 2 upward.
+
+    A cell without samples is nearly white whatever the scale. Grids of up to 12 x 12 cells have their
+    numbers printed.
+
+    Args:
+        cells: layer, label (NULL = all labels), cell_x, cell_y, n, share in [0, 1]; one row for every
+            cell of an n x n grid, of one layer and one label.
+        value: colour by samples (``"n"``) or by share of the label's samples (``"share"``).
+        title: one sentence.
+        subtitle: further lines.
+        examples: layer, cell_x, cell_y, text; a few texts a cell, shown when the pointer rests on it.
+
+    Raises:
+        InvalidInput: a column is missing, the grid is not complete, or there are several layers or labels.
+
+    >>> cell = {"layer": [0], "label": ["a"], "cell_x": [0], "cell_y": [0]}
+    >>> cells = pa.table(cell | {"n": [3], "share": [1.0]})
+    >>> heatmap_chart(cells, title="Layer 0").to_dict()["title"]["text"]
+    ['Layer 0']
+    """
+    rows, grid = _cell_rows(cells, value=value, examples=examples)
+    panels = {(row[LAYER], row[LABEL]) for row in rows}
+    if len(panels) > 1:
+        raise InvalidInput(
+            f"these cells belong to {len(panels)} pairs of layer and label, expected one; choose one layer "
+            "and label, or draw them with heatmap_layers_chart"
+        )
+    for row in rows:
+        row["printed"] = _printed(row, value)
+    squares = _squares(
+        rows, grid, value=value, has_examples=examples is not None, edge_px=_PLOT_PX, axes=True
+    )
+    if grid > _LARGEST_PRINTED_GRID:
+        return apply_theme(squares, title=title, subtitle=subtitle, width_px=_PLOT_PX + 100)
+    numbered = alt.LayerChart(layer=[squares, _numbers(squares, rows, value=value)])
+    return apply_theme(numbered, title=title, subtitle=subtitle, width_px=_PLOT_PX + 100)
+
+
+def heatmap_layers_chart(
+    cells: pa.Table,
+    *,
+    value: CellValue = "n",
+    title: str,
+    subtitle: Sequence[str] = (),
+    columns: int = 4,
+    examples: pa.Table | None = None,
+    degenerate_layers: Sequence[int] = (),
+) -> alt.FacetChart:
+    """Heatmaps of many layers on one shared colour scale.
+
+    One label: panels in reading order, ``columns`` to a line. Several labels: a row for each label
+    and a column for each layer.
+
+    Args:
+        cells: as for ``heatmap_chart``, with any number of layers and labels.
+        value: as for ``heatmap_chart``.
+        title: one sentence.
+        subtitle: further lines.
+        columns: panels to a line when there is one label, at least 1.
+        examples: as for ``heatmap_chart``.
+        degenerate_layers: layers whose activations do not vary; their panels say so.
+
+    Raises:
+        InvalidInput: a column is missing, a grid is not complete, or ``columns`` is below 1.
+
+    >>> one = {"label": ["a", "a"], "cell_x": [0, 0], "cell_y": [0, 0], "n": [3, 3], "share": [1.0, 1.0]}
+    >>> cells = pa.table({"layer": [0, 1], **one})
+    >>> heatmap_layers_chart(cells, title="Both layers", columns=2).to_dict()["columns"]
+    2
+    """
+    if columns < 1:
+        raise InvalidInput(f"columns is {columns}; it must be at least 1 panel to a line")
+    rows, grid = _cell_rows(cells, value=value, examples=examples)
+    layers = sorted({row[LAYER] for row in rows})
+    labels = list(dict.fromkeys(row[LABEL] for row in rows))
+    several_labels = len(labels) > 1
+    for row in rows:
+        row["panel"] = _panel_name(row[LAYER], degenerate_layers)
+        row["label_rank"] = labels.index(row[LABEL])
+    columns = len(layers) if several_labels else min(columns, len(layers))
+    edge_px = max(grid, _strip_edge(columns) if several_labels else _panel_edge(columns))
+    squares = _squares(
+        rows, grid, value=value, has_examples=examples is not None, edge_px=edge_px, axes=False
+    )
+    in_layer_order = alt.EncodingSortField(field=LAYER, op="min")
+    if several_labels:
+        panels = squares.facet(
+            column=alt.Column("panel:N", sort=in_layer_order, title=None, header=_header(edge_px)),
+            row=alt.Row(
+                f"{LABEL}:N",
+                sort=alt.EncodingSortField(field="label_rank", op="min"),
+                title=None,
+                header=alt.Header(labelAngle=0, labelAlign="left", labelPadding=8, labelFontWeight=600),
+            ),
+            spacing=_GAP_PX,
+        )
+    else:
+        panels = squares.facet(
+            alt.Facet("panel:N", sort=in_layer_order, title=None, header=_header(edge_px)),
+            columns=columns,
+            spacing=_GAP_PX,
+        )
+    return apply_theme(
+        panels,
+        title=title,
+        subtitle=[*subtitle, "In each panel component 1 grows to the right, component 2 upward."],
+        width_px=columns * (edge_px + _GAP_PX) + 100,
+    )
+
+
+def _cell_rows(cells: pa.Table, *, value: CellValue, examples: pa.Table | None) -> tuple[list[Row], int]:
+    """The table's rows with printed numbers and example texts, and the grid's size."""
+    if value not in ("n", "share"):
+        raise InvalidInput(
+            f"value is {value!r}; expected 'n' (samples) or 'share' (share of the label's samples)"
+        )
+    _require_columns(cells, _CELL_COLUMNS, "table of cells")
+    if cells.num_rows == 0:
+        raise InvalidInput(
+            "the table of cells has no rows, so there is nothing to draw; check layer and label"
+        )
+    rows: list[Row] = cells.select(_CELL_COLUMNS).to_pylist()
+    for row in rows:
+        row[LABEL] = ALL_LABELS if row[LABEL] is None else row[LABEL]
+        share = row["share"]
+        row["share"] = share if isinstance(share, float) and math.isfinite(share) else None
+    grid = 1 + max(row[axis] for row in rows for axis in (CELL_X, CELL_Y))
+    for (layer, label), n_cells in Counter((row[LAYER], row[LABEL]) for row in rows).items():
+        if n_cells != grid * grid:
+            raise InvalidInput(
+                f"layer {layer} of {shortened(label)!r} has {n_cells} cells, expected all {grid * grid} of a "
+                f"{grid} x {grid} grid; give the dense table, with n = 0 for cells without samples"
+            )
+    if examples is not None:
+        _add_examples(rows, examples)
+    return rows, grid
+
+
+def _require_columns(table: pa.Table, expected: Sequence[str], what: str) -> None:
+    missing = [column for column in expected if column not in table.column_names]
+    if missing:
+        raise InvalidInput(
+            f"the {what} lacks {', '.join(missing)}; it has {', '.join(table.column_names)}, and needs "
+            f"{', '.join(expected)}"
+        )
+
+
+def _add_examples(rows: Sequence[Row], examples: pa.Table) -> None:
+    """Put the texts of each row's cell into its column ``examples``, a line each."""
+    _require_columns(examples, _EXAMPLE_COLUMNS, "table of examples")
+    by_label = LABEL in examples.column_names
+    texts: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
+    for example in examples.to_pylist():
+        place = (example[LAYER], example[CELL_X], example[CELL_Y], example[LABEL] if by_label else None)
+        if example[TEXT] is not None and len(texts[place]) < _EXAMPLES_A_CELL:
+            texts[place].append(f"“{shortened(example[TEXT], 100)}”")
+    for row in rows:
+        place = (row[LAYER], row[CELL_X], row[CELL_Y], row[LABEL] if by_label else None)
+        row["examples"] = "\n".join(texts.get(place, ()))
+
+
+def _printed(row: Row, value: CellValue) -> str:
+    """The number printed in a cell, at most five characters; nothing in an empty one."""
+    n, share = row["n"], row["share"]
+    if n == 0:
+        return ""
+    if value == "share":
+        percent = 100 * share if share is not None else 0.0
+        if percent < 0.05:
+            return "<0.1%"
+        return f"{percent:.1f}%" if percent < 9.95 else f"{percent:.0f}%"
+    if n < 10_000:
+        return str(n)
+    return f"{n / 1000:.0f}k" if n < 1_000_000 else f"{n / 1_000_000:.0f}M"
+
+
+def _largest(rows: Sequence[Row], value: CellValue) -> float:
+    return max((float(row[value]) for row in rows if row[value] is not None), default=0.0)
+
+
+def _squares(
+    rows: Sequence[Row], grid: int, *, value: CellValue, has_examples: bool, edge_px: int, axes: bool
+) -> alt.Chart:
+    """The cells as squares on ordinal axes, on one scale for all rows."""
+    largest = _largest(rows, value)
+    percent = ".0%" if largest >= 0.05 else ".1%"
+    legend = alt.Legend(
+        title="samples" if value == "n" else "share of samples",
+        format=",d" if value == "n" else percent,
+        tickMinStep=1 if value == "n" else 0.001,
+        tickCount=5,
+    )
+    colour = alt.Color(
+        f"{value}:Q",
+        scale=alt.Scale(domain=_colour_domain(largest, value), range=list(SEQUENTIAL), interpolate="lab"),
+        legend=legend,
+    )
+    tooltip = [
+        alt.Tooltip(f"{LAYER}:Q", title="layer"),
+        alt.Tooltip(f"{LABEL}:N", title="label"),
+        alt.Tooltip("cell:N", title="cell"),
+        alt.Tooltip("n:Q", title="samples", format=",d"),
+        alt.Tooltip("share:Q", title="share of samples", format=".1%"),
+    ]
+    if has_examples:
+        tooltip.append(alt.Tooltip("examples:N", title="examples"))
+    squares: alt.Chart = (
+        alt.Chart(alt.InlineData(values=list(rows)))
+        .transform_calculate(cell=f"datum.{CELL_X} + ', ' + datum.{CELL_Y}")
+        .mark_rect(stroke=PAPER, strokeWidth=1 if edge_px / grid >= 8 else 0.3)
+        .encode(
+            x=alt.X(
+                f"{CELL_X}:O",
+                scale=alt.Scale(domain=list(range(grid))),
+                axis=_axis("component 1 (cell)", grid, edge_px) if axes else None,
+            ),
+            y=alt.Y(
+                f"{CELL_Y}:O",
+                scale=alt.Scale(domain=list(reversed(range(grid)))),
+                axis=_axis("component 2 (cell)", grid, edge_px) if axes else None,
+            ),
+            color=alt.when("datum.n === 0").then(alt.value(EMPTY)).otherwise(colour),
+            tooltip=tooltip,
+        )
+        .properties(width=edge_px, height=edge_px)
+    )
+    return squares
+
+
+def _colour_domain(largest: float, value: CellValue) -> list[float]:
+    """From a single sample, or from a share of nothing, to the largest value."""
+    return [1, largest] if value == "n" and largest > 1 else [0, largest or 1]
+
+
+def _axis(title: str, grid: int, edge_px: int) -> alt.Axis:
+    """A bare axis with as many cell numbers as fit."""
+    step = max(1, math.ceil(grid * 18 / edge_px))
+    return alt.Axis(title=title, labelAngle=0, values=list(range(0, grid, step)), ticks=False, labelPadding=5)
+
+
+def _numbers(squares: alt.Chart, rows: Sequence[Row], *, value: CellValue) -> alt.Chart:
+    """The number of each cell, dark on light squares and white on dark ones."""
+    dark_from = 0.38 * _largest(rows, value)
+    numbers: alt.Chart = squares.mark_text(fontSize=LABEL_SIZE).encode(
+        text="printed:N",
+        color=alt.when(f"datum.{value} > {dark_from}").then(alt.value(PAPER)).otherwise(alt.value(INK)),
+    )
+    return numbers
+
+
+def _panel_name(layer: int, degenerate_layers: Sequence[int]) -> str:
+    return f"layer {layer} · degenerate" if layer in degenerate_layers else f"layer {layer}"
+
+
+def _header(edge_px: int) -> alt.Header:
+    """The panel's name, a line for each part of it."""
+    return alt.Header(
+        labelExpr="split(datum.label, ' · ')",
+        labelPadding=4,
+        labelFontWeight=600,
+        labelFontSize=LABEL_SIZE if edge_px >= 64 else 9,
+    )
+
+
+def _panel_edge(columns: int) -> int:
+    """Side of a panel in a page of ``columns`` panels, about 800 pixels in all."""
+    return min(_PLOT_PX, max(90, 800 // columns - _GAP_PX))
+
+
+def _strip_edge(n_layers: int) -> int:
+    """Side of a panel in a strip of one panel a layer, about 1100 pixels in all."""
+    return min(160, max(48, 1100 // n_layers - _GAP_PX))

@@ -1,0 +1,321 @@
+"""Frozen records that cross floors, and the JSON files of a store are made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from llm_mri_store.errors import StoreCorrupt
+from llm_mri_store.schema import FORMAT_VERSION
+
+Pooling = Literal["first", "last", "mean", "max"]
+POOLINGS: Final[tuple[Pooling, ...]] = ("first", "last", "mean", "max")
+
+Method = Literal["pca", "svd", "umap"]
+METHODS: Final[tuple[Method, ...]] = ("pca", "svd", "umap")
+
+Bins = Literal["width", "quantile"]
+BINS: Final[tuple[Bins, ...]] = ("width", "quantile")
+
+DType = Literal["float32", "bfloat16", "float16"]
+DTYPES: Final[tuple[DType, ...]] = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRecord:
+    """What ``store.json`` holds."""
+
+    format: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covariate:
+    """A further column of a corpus: its name in the store and its Arrow type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSpec:
+    """Every input that decides what a scan's rows are.
+
+    Attributes:
+        model: the model as it was named (Hub id, folder, or class of a loaded model).
+        revision: commit hash of a Hub model; None for a folder.
+        model_fingerprint: sha256 that stands for weights, configuration and tokenizer.
+        random_weights: seed of freshly drawn weights; None for the trained ones.
+        corpus: the corpus as it was named.
+        corpus_fingerprint: sha256 of all texts, labels and covariates in order.
+        split: the split read, where the corpus has splits.
+        text_column, label_column: columns of the corpus that became text and label.
+        covariates: the further columns.
+        labels: distinct labels, sorted; null labels left out.
+        n_samples: rows of the corpus (after ``limit``).
+        site: where in a block activations are read.
+        pooling: how a text's tokens become one vector.
+        layers: 0-based layers kept; 0 is the embedding output.
+        hidden_size: length of an activation.
+        max_tokens: longer texts are truncated to this many tokens.
+        dtype: precision of the forward pass; activations are stored as float32.
+        chunk_samples: samples a chunk holds (the last one may hold fewer).
+        batch_tokens: most padded tokens in one forward pass (one long text may exceed it).
+    """
+
+    model: str
+    revision: str | None
+    model_fingerprint: str
+    random_weights: int | None
+    corpus: str
+    corpus_fingerprint: str
+    split: str | None
+    text_column: str
+    label_column: str
+    covariates: tuple[Covariate, ...]
+    labels: tuple[str, ...]
+    n_samples: int
+    site: str
+    pooling: Pooling
+    layers: tuple[int, ...]
+    hidden_size: int
+    max_tokens: int
+    dtype: DType
+    chunk_samples: int
+    batch_tokens: int
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunks that the complete scan has."""
+        return -(-self.n_samples // self.chunk_samples)
+
+    def chunk_range(self, index: int) -> range:
+        """Sample ids of chunk ``index``."""
+        first = index * self.chunk_samples
+        return range(first, min(first + self.chunk_samples, self.n_samples))
+
+
+PROVENANCE_FIELDS: Final = frozenset({"model", "revision", "corpus", "split"})
+"""Fields of a ScanSpec that name an input whose content another field fingerprints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRecord:
+    """What ``scan.json`` holds: the spec, its identity, when and with what it was begun."""
+
+    format: int = FORMAT_VERSION
+    identity: str
+    created: str
+    versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+    spec: ScanSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRecord:
+    """What ``chunk.json`` holds: the range of samples and a digest of each file.
+
+    Attributes:
+        index: 0-based position of the chunk in the scan.
+        first_sample, n_samples: the sample ids are ``first_sample .. first_sample + n_samples - 1``.
+        n_tokens: real tokens read by the model.
+        files: file name -> sha256.
+        device: where the forward pass ran.
+        versions: versions of what computed it.
+    """
+
+    format: int = FORMAT_VERSION
+    index: int
+    first_sample: int
+    n_samples: int
+    n_tokens: int
+    files: dict[str, str]
+    device: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReductionSpec:
+    """Every choice that decides what a reduction's points and cells are.
+
+    Attributes:
+        method: pca, svd or umap.
+        n_components: coordinates per sample and layer, at least 1.
+        grid: cells per axis; None for a reduction without a grid (n_components is not 2).
+        bins: equal widths over the fitted range, or quantiles of the fitted points.
+        seed: seed of UMAP; PCA and SVD are exact and do not use it.
+        scale: divide each feature by its population standard deviation (pca, svd).
+        center: subtract each feature's mean (pca always; svd by choice).
+        n_neighbors, min_dist, metric: UMAP's own.
+        template: ``scan/reduction`` whose fitted reducers and bin edges were applied; None if fitted here.
+    """
+
+    method: Method
+    n_components: int = 2
+    grid: int | None = 10
+    bins: Bins = "width"
+    seed: int = 0
+    scale: bool = True
+    center: bool = True
+    n_neighbors: int = 15
+    min_dist: float = 0.1
+    metric: str = "cosine"
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerDiagnostics:
+    """What a reduction found in one layer.
+
+    Attributes:
+        layer: the layer.
+        is_degenerate: the activations do not vary beyond rounding: one cell, no edges.
+        n_fitted: samples the reducer was fitted on (0 when a template was applied).
+        n_excluded: samples without a point (status not ``ok``).
+        n_clipped: points outside the grid's fitted range, put into its outermost cells.
+        relative_spread: largest standard deviation of a feature, relative to the size of the
+            activations, >= 0; at most ``spread_tolerance`` means degenerate.
+        spread_tolerance: 16 machine epsilons of the scan's dtype.
+        total_variance: sum of the variances of the features as they entered the reducer
+            (after scaling), divisor n - 1; None for UMAP.
+        explained_variance: variance of each component, divisor n - 1; empty for UMAP.
+        explained_variance_ratio: its share of the total, each in [0, 1]; empty for UMAP.
+        edges_x, edges_y: the grid's bin edges, ascending, grid + 1 of them; empty without a grid.
+    """
+
+    layer: int
+    is_degenerate: bool
+    n_fitted: int
+    n_excluded: int
+    n_clipped: int
+    relative_spread: float
+    spread_tolerance: float
+    total_variance: float | None
+    explained_variance: tuple[float, ...]
+    explained_variance_ratio: tuple[float, ...]
+    edges_x: tuple[float, ...]
+    edges_y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReductionRecord:
+    """What ``reduction.json`` holds.
+
+    Attributes:
+        source: the digest of the scan's chunks that were reduced (see ``chunks_digest``).
+        files: path below the reduction's folder -> sha256.
+    """
+
+    format: int = FORMAT_VERSION
+    created: str
+    versions: dict[str, str]
+    source: str
+    n_samples: int
+    spec: ReductionSpec
+    layers: tuple[LayerDiagnostics, ...]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a long job is.
+
+    Attributes:
+        job: what is going on, such as ``"scan"``.
+        done, total: units of work: characters of a scan's texts, layers of a reduction.
+        note: a word on what is being done now, with its rate.
+    """
+
+    job: str
+    done: int
+    total: int
+    note: str = ""
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def no_progress(_: Progress) -> None:
+    """Callback that ignores progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something ``verify`` found.
+
+    Attributes:
+        where: the file or folder, relative to the store.
+        what: one sentence.
+    """
+
+    where: str
+    what: str
+
+
+RecordT = TypeVar("RecordT")
+
+
+def to_json(record: object) -> bytes:
+    """Bytes of a record's JSON file, indented, with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def from_json(content: bytes, record_type: type[RecordT], *, where: str) -> RecordT:
+    """Record of a JSON file.
+
+    Args:
+        content: the file's bytes.
+        record_type: the record it must be.
+        where: the file's name, for the message.
+
+    Raises:
+        StoreCorrupt: it is not JSON, lacks a field, has one of a wrong type, or is of a newer format.
+    """
+    try:
+        written = msgspec.json.decode(content, type=dict[str, Any])
+        if isinstance(written.get("format"), int) and written["format"] > FORMAT_VERSION:
+            raise StoreCorrupt(
+                f"{where} was written by a newer version (format {written['format']}, this version reads up "
+                f"to {FORMAT_VERSION}); upgrade llm-mri-store"
+            )
+        return msgspec.convert(written, record_type, strict=False)
+    except msgspec.MsgspecError as error:
+        raise StoreCorrupt(f"{where} is damaged: {error}; restore it, or remove what it describes") from error
+
+
+def scan_identity(spec: ScanSpec) -> str:
+    """Identity of a scan: sha256 of every input that decides its rows.
+
+    Where a model or corpus lies is left out: the fingerprints of their content are in.
+    """
+    fields = {
+        name: value for name, value in msgspec.to_builtins(spec).items() if name not in PROVENANCE_FIELDS
+    }
+    return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
+
+
+def spec_differences(recorded: object, asked: object, *, ignore: frozenset[str] = frozenset()) -> str:
+    """Words on the fields in which two specs differ, such as ``"pooling: 'mean' there, 'last' asked"``."""
+    there, here = msgspec.to_builtins(recorded), msgspec.to_builtins(asked)
+    return "; ".join(
+        f"{name}: {_short(there[name])} there, {_short(here[name])} asked"
+        for name in there
+        if name not in ignore and there[name] != here[name]
+    )
+
+
+def _short(value: object) -> str:
+    words = repr(value)
+    return words if len(words) <= 40 else words[:37] + "..."
+
+
+def chunks_digest(chunks: tuple[ChunkRecord, ...]) -> str:
+    """Digest of the content of a scan's chunks, in order: what a reduction was made from."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        for name in sorted(chunk.files):
+            digest.update(f"{chunk.index} {name} {chunk.files[name]}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""PCA and SVD, exact, from moments: no sample is needed twice and none is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from llm_mri_store.errors import ReductionError
+from llm_mri_store.reduction.moments import Moments
+from llm_mri_store.reduction.reducers import LinearReducer
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearFit:
+    """A fitted PCA or SVD and what it explains.
+
+    Attributes:
+        reducer: places samples.
+        total_variance: sum of the features' variances after scaling, divisor n - 1.
+        explained_variance: float64 (components,), variance of each component, divisor n - 1.
+    """
+
+    reducer: LinearReducer
+    total_variance: float
+    explained_variance: Float64
+
+
+def fit_linear(
+    moments: Moments, n_components: int, *, scale: bool, center: bool, epsilon: float
+) -> LinearFit:
+    """The leading principal axes of the (standardised) activations.
+
+    The eigenvectors of the scaled covariance (centred: PCA, Pearson 1901; Jolliffe 2002, ch. 3), or
+    of the scaled second moment about zero (not centred: SVD of the raw matrix). On standardised
+    data both are the same subspace, as in LLM-MRI's 2-D path, where its randomised solver finds it
+    approximately and with arbitrary signs. Signs here: the loading of largest magnitude is positive.
+
+    Args:
+        moments: of the fitted samples.
+        n_components: axes to keep.
+        scale: divide each feature by its population standard deviation.
+        center: subtract each feature's mean.
+        epsilon: machine epsilon of the precision the model ran in; a feature whose standard deviation
+            is at most 4 of it, relative to its size, is rounding and gets no weight.
+
+    Raises:
+        ReductionError: there are fewer samples or features than components.
+    """
+    covariance, mean = moments.covariance, moments.mean
+    size = len(mean)
+    limit = min(moments.n - 1 if center else moments.n, size)
+    if n_components > limit:
+        raise ReductionError(
+            f"{n_components} components were asked for, but {moments.n} samples of {size} features have at "
+            f"most {limit}; ask for fewer, or scan more texts"
+        )
+    weight = _weights(covariance, mean, scale=scale, epsilon=epsilon)
+    scaled = covariance * np.outer(weight, weight)
+    about = scaled if center else scaled + np.outer(mean * weight, mean * weight)
+    _, vectors = linalg.eigh(about, subset_by_index=[size - n_components, size - 1])
+    components = _fixed_signs(vectors[:, ::-1].T)
+    unbiased = moments.n / (moments.n - 1)
+    variance = np.einsum("kd,de,ke->k", components, scaled, components) * unbiased
+    return LinearFit(
+        reducer=LinearReducer(
+            mean=mean if center else np.zeros_like(mean), weight=weight, components=components
+        ),
+        total_variance=float(np.trace(scaled) * unbiased),
+        explained_variance=np.maximum(variance, 0.0),
+    )
+
+
+def _weights(covariance: Float64, mean: Float64, *, scale: bool, epsilon: float) -> Float64:
+    variance = np.maximum(np.diagonal(covariance), 0.0)
+    deviation = np.sqrt(variance)
+    varies = deviation > 4 * epsilon * np.sqrt(variance + mean**2)
+    if not scale:
+        return np.ones_like(deviation)
+    return np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
+
+
+def _fixed_signs(components: Float64) -> Float64:
+    """Rows turned so that the entry of largest magnitude is positive (the first of equals)."""
+    largest = np.abs(components).argmax(axis=1)
+    signs = np.sign(components[np.arange(len(components)), largest])
+    return np.ascontiguousarray(components * np.where(signs == 0, 1.0, signs)[:, None])

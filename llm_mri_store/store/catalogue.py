@@ -1,0 +1,241 @@
+"""What a store holds: the listing of its folders is the only manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from llm_mri_store import schema
+from llm_mri_store.errors import AlreadyThere, StoreCorrupt, UnknownName
+from llm_mri_store.records import (
+    PROVENANCE_FIELDS,
+    ChunkRecord,
+    ReductionRecord,
+    ScanRecord,
+    ScanSpec,
+    StoreRecord,
+    scan_identity,
+    spec_differences,
+    to_json,
+)
+from llm_mri_store.store.commit import commit_folder, remove_folder, write_file_once
+from llm_mri_store.store.files import read_json, write_json
+from llm_mri_store.store.lock import scan_lock
+from llm_mri_store.store.paths import ScanPaths, StorePaths
+
+_VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide a stored number; packages not installed are left out."""
+    found = {}
+    for package in _VERSIONED:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def now() -> str:
+    """The time in UTC to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def open_store(root: Path) -> StorePaths:
+    """Paths of an existing store, its format checked.
+
+    Raises:
+        StoreCorrupt: the folder is no store, or of a newer format.
+    """
+    store = StorePaths(root)
+    if not store.record.is_file():
+        there = "has no store.json" if root.is_dir() else "does not exist"
+        raise StoreCorrupt(
+            f"{root} is no store (it {there}); name one with --store, or make one with 'llm-mri scan'"
+        )
+    read_json(store.record, StoreRecord)
+    return store
+
+
+def ensure_store(root: Path) -> StorePaths:
+    """Paths of a store, made if there is none yet.
+
+    Raises:
+        AlreadyThere: the folder holds something else.
+        WriteFailed: it cannot be made.
+    """
+    store = StorePaths(root)
+    if not store.record.is_file():
+        if root.is_dir() and any(path.name != schema.STAGING_FOLDER for path in root.iterdir()):
+            raise AlreadyThere(
+                f"{root} holds files but is no store; name an empty or new folder with --store"
+            )
+        write_file_once(store.record, to_json(StoreRecord()))
+    return open_store(root)
+
+
+def scan_names(store: StorePaths) -> tuple[str, ...]:
+    """Names of the scans, sorted."""
+    return _folders_with(store.scans, schema.SCAN_FILE)
+
+
+def reduction_names(scan: ScanPaths) -> tuple[str, ...]:
+    """Names of a scan's reductions, sorted."""
+    return _folders_with(scan.reductions, schema.REDUCTION_FILE)
+
+
+def _folders_with(parent: Path, record: str) -> tuple[str, ...]:
+    if not parent.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in parent.iterdir() if (path / record).is_file()))
+
+
+@dataclass(frozen=True, slots=True)
+class ScanEntry:
+    """A scan as it stands: its record and the chunks that are committed."""
+
+    name: str
+    paths: ScanPaths
+    record: ScanRecord
+    chunks: tuple[ChunkRecord, ...]
+
+    @property
+    def spec(self) -> ScanSpec:
+        """The scan's spec."""
+        return self.record.spec
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every chunk is committed."""
+        return len(self.chunks) == self.spec.n_chunks
+
+    @property
+    def n_stored(self) -> int:
+        """Samples committed so far."""
+        return sum(chunk.n_samples for chunk in self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionEntry:
+    """A reduction as it stands."""
+
+    name: str
+    folder: Path
+    record: ReductionRecord
+
+    def points_file(self, layer: int) -> Path:
+        """Parquet file of one layer's points."""
+        return self.folder / schema.POINTS_FOLDER / schema.points_file(layer)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layers reduced, ascending."""
+        return tuple(one.layer for one in self.record.layers)
+
+
+def find_scan(store: StorePaths, name: str) -> ScanEntry:
+    """A scan by its name.
+
+    Raises:
+        UnknownName: there is no such scan.
+        StoreCorrupt: its records are damaged.
+    """
+    names = scan_names(store)
+    if name not in names:
+        raise UnknownName("scan", name, known=names, where=f"store {store.root}")
+    paths = store.scan(name)
+    record = read_json(paths.record, ScanRecord)
+    folders = sorted(paths.chunks.iterdir()) if paths.chunks.is_dir() else []
+    chunks = tuple(read_json(folder / schema.CHUNK_FILE, ChunkRecord) for folder in folders)
+    return ScanEntry(name, paths, record, chunks)
+
+
+def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
+    """A reduction by its name.
+
+    Raises:
+        UnknownName: there is no such reduction.
+        StoreCorrupt: its record is damaged.
+    """
+    names = reduction_names(scan.paths)
+    if name not in names:
+        raise UnknownName("reduction", name, known=names, where=f"scan {scan.name!r}")
+    folder = scan.paths.reduction(name)
+    return ReductionEntry(name, folder, read_json(folder / schema.REDUCTION_FILE, ReductionRecord))
+
+
+def begin_scan(store: StorePaths, name: str, spec: ScanSpec, *, staging: Path, notes: tuple[str, ...]) -> None:
+    """Commits a new scan's record; an existing one must be of the same identity.
+
+    Raises:
+        AlreadyThere: the name is taken by a scan of other inputs.
+    """
+    paths = store.scan(name)
+    if paths.record.is_file():
+        recorded = read_json(paths.record, ScanRecord)
+        if recorded.identity != scan_identity(spec):
+            differences = spec_differences(recorded.spec, spec, ignore=PROVENANCE_FIELDS)
+            raise AlreadyThere(
+                f"scan {name!r} exists with other inputs ({differences}); choose another name with --name, "
+                f"or remove it with 'llm-mri rm {name}'"
+            )
+        return
+    record = ScanRecord(
+        identity=scan_identity(spec), created=now(), versions=versions(), notes=notes, spec=spec
+    )
+    with commit_folder(paths.folder, staging=staging) as folder:
+        write_json(folder / schema.SCAN_FILE, record)
+
+
+def remove_scan(store: StorePaths, name: str) -> None:
+    """Removes a scan with its reductions.
+
+    Raises:
+        UnknownName: there is no such scan.
+        StoreBusy: it is being written.
+    """
+    _refuse_missing_scan(store, name)
+    with scan_lock(store, name) as staging:
+        remove_folder(store.scan(name).folder, staging=staging)
+
+
+def remove_reduction(store: StorePaths, scan: str, name: str) -> None:
+    """Removes one reduction of a scan.
+
+    Raises:
+        UnknownName: there is no such scan or reduction.
+        StoreBusy: the scan is being written.
+    """
+    _refuse_missing_scan(store, scan)
+    paths = store.scan(scan)
+    names = reduction_names(paths)
+    if name not in names:
+        raise UnknownName("reduction", name, known=names, where=f"scan {scan!r}")
+    with scan_lock(store, scan) as staging:
+        remove_folder(paths.reduction(name), staging=staging)
+
+
+def _refuse_missing_scan(store: StorePaths, name: str) -> None:
+    # A damaged scan must still be removable, so only the folder is asked for.
+    known = tuple(sorted(path.name for path in store.scans.iterdir())) if store.scans.is_dir() else ()
+    if name not in known:
+        raise UnknownName("scan", name, known=known, where=f"store {store.root}")
+
+
+def check_chunks(scan: ScanEntry) -> None:
+    """Refuses a scan whose committed chunks have gaps or are not those of its plan.
+
+    Raises:
+        StoreCorrupt: a chunk is missing in the middle or covers another range.
+    """
+    for expected, chunk in enumerate(scan.chunks):
+        ids = scan.spec.chunk_range(expected)
+        if (chunk.index, chunk.first_sample, chunk.n_samples) != (expected, ids.start, len(ids)):
+            raise StoreCorrupt(
+                f"scan {scan.name!r} lacks chunk {expected}, or it covers other samples; run the same scan "
+                "command to make it anew"
+            )

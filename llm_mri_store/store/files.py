@@ -1,0 +1,140 @@
+"""Files of a store: JSON records and Parquet tables, written durably, read with their checks."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llm_mri_store import schema
+from llm_mri_store.errors import StoreCorrupt, StoreError, WriteFailed
+from llm_mri_store.records import from_json, to_json
+
+RecordT = TypeVar("RecordT")
+
+_DICTIONARY_COLUMNS = (schema.LABEL, schema.STATUS, schema.CELL_X, schema.CELL_Y, schema.LAYER)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turns the operating system's refusals into one sentence.
+
+    Args:
+        target: what is being written, for the message.
+
+    Raises:
+        WriteFailed: no space, no permission, or another failure of the file system.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise WriteFailed(_why_write_failed(error, target)) from error
+
+
+def _why_write_failed(error: OSError, target: Path) -> str:
+    code = error.errno
+    if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return f"no space left to write {target}; what was committed before is intact: free some space and run the same command again"
+    if code in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"no permission to write {target}; choose a folder you may write to, with --store"
+    if code in {errno.ENOTDIR, errno.EEXIST}:
+        return f"{target} cannot be made: a file is in the way; choose another folder, with --store"
+    return f"cannot write {target}: {error.strerror or error}"
+
+
+def write_json(path: Path, record: object) -> None:
+    """Writes a record's JSON file."""
+    path.write_bytes(to_json(record))
+
+
+def read_json(path: Path, record_type: type[RecordT]) -> RecordT:
+    """Reads a record's JSON file.
+
+    Raises:
+        StoreCorrupt: it is missing or malformed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreCorrupt(f"{path} cannot be read: {error.strerror}; run 'llm-mri verify'") from error
+    return from_json(content, record_type, where=str(path))
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Writes a table as the store keeps it: zstd, page checksums, split bytes for floats."""
+    names = set(table.schema.names)
+    dictionary = [name for name in _DICTIONARY_COLUMNS if name in names]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        write_page_checksum=True,
+        use_dictionary=dictionary,
+        use_byte_stream_split=_float_columns(table.schema),
+        row_group_size=131_072,
+    )
+
+
+def _float_columns(fields: pa.Schema) -> list[str]:
+    """Parquet paths of the columns that hold floats, plain or in fixed-size lists."""
+    columns = []
+    for field in fields:
+        if pa.types.is_floating(field.type) and not pa.types.is_float16(field.type):
+            columns.append(field.name)
+        elif pa.types.is_fixed_size_list(field.type) and pa.types.is_floating(field.type.value_type):
+            columns.append(f"{field.name}.list.element")
+    return columns
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Reads a table of the store, checking each page's checksum.
+
+    Raises:
+        StoreCorrupt: it is missing or damaged.
+    """
+    try:
+        return pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreCorrupt(
+            f"{path} is damaged or missing; run 'llm-mri verify' to see what else is"
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Path below the folder -> sha256, of every file in it, sorted."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def flush_tree(folder: Path) -> None:
+    """Flushes every file and folder below, and the folder itself, to the disk (fsync)."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        flush(path)
+    flush(folder)
+
+
+def flush(path: Path) -> None:
+    """Flushes one file or folder to the disk (fsync)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

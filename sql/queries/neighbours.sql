@@ -1,0 +1,42 @@
+-- The samples whose activations lie nearest to one sample's at a layer, by cosine similarity.
+-- source: none in LLM-MRI; cosine similarity over full activations, not over reduced points
+-- param: layer INTEGER - the layer
+-- param: sample_id INTEGER - the sample whose neighbours are wanted
+-- param: limit INTEGER = 10 - neighbours to show
+-- column: rank BIGINT - 1 = nearest; ties by sample_id
+-- column: sample_id BIGINT - the neighbour
+-- column: label VARCHAR - its label
+-- column: similarity FLOAT - cosine similarity, in [-1, 1]
+-- column: text VARCHAR - its text
+WITH here AS (
+    SELECT vector
+    FROM activations
+    WHERE
+        layer = CAST($layer AS INTEGER)
+        AND sample_id = CAST($sample_id AS BIGINT)
+        AND vector IS NOT NULL
+),
+
+compared AS (
+    SELECT
+        activations.sample_id,
+        array_cosine_similarity(activations.vector, here.vector) AS similarity
+    FROM activations
+    CROSS JOIN here
+    WHERE
+        activations.layer = CAST($layer AS INTEGER)
+        AND activations.vector IS NOT NULL
+        AND activations.sample_id <> CAST($sample_id AS BIGINT)
+)
+
+SELECT
+    row_number() OVER (ORDER BY compared.similarity DESC, compared.sample_id) AS rank,
+    compared.sample_id,
+    samples.label,
+    compared.similarity,
+    samples.text
+FROM compared
+INNER JOIN samples
+    ON compared.sample_id = samples.sample_id
+ORDER BY rank
+LIMIT CAST($limit AS INTEGER);
