@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import math
-import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -17,8 +14,9 @@ from typing import Any, Final, Literal
 import networkx as nx
 import pyarrow as pa
 
-from llm_mri_store.errors import ExportError, InvalidInput, UnknownName, WriteFailed
+from llm_mri_store.errors import ExportError, InvalidInput, UnknownName
 from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER
+from llm_mri_store.store.files import replace_file
 
 Parity = Literal["even", "odd"]
 PARITIES: Final[tuple[Parity, ...]] = ("even", "odd")
@@ -325,7 +323,7 @@ def write_graph(graph: nx.DiGraph[str], path: str | Path) -> None:
     if encode is None:
         *first, last = sorted(_ENCODERS)
         raise ExportError(f"a graph cannot be written to {str(path)!r}; use {', '.join(first)} or {last}")
-    _replace_file(target, encode(to_export_graph(graph)))
+    replace_file(target, encode(to_export_graph(graph)))
 
 
 def _graphml(graph: nx.DiGraph[str]) -> bytes:
@@ -350,28 +348,3 @@ _ENCODERS: Final[dict[str, Callable[[nx.DiGraph[str]], bytes]]] = {
     ".graphml": _graphml,
     ".json": _node_link,
 }
-
-
-def _replace_file(target: Path, content: bytes) -> None:
-    """Writes a file beside its place and moves it there, so that a reader never sees half of it."""
-    if not target.parent.is_dir():
-        raise WriteFailed(f"cannot write {target}: there is no folder {target.parent}; make it first")
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        try:
-            staged.write_bytes(content)
-            os.replace(staged, target)
-        finally:
-            staged.unlink(missing_ok=True)
-    except OSError as error:
-        raise WriteFailed(_why_write_failed(error, target)) from error
-
-
-def _why_write_failed(error: OSError, target: Path) -> str:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return f"no space left to write {target}; free some space and write it again"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"no permission to write {target}; choose a folder you may write to"
-    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}:
-        return f"cannot write {target}: a folder is in the way; choose another name"
-    return f"cannot write {target}: {error.strerror or error}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import altair as alt
 import vl_convert
+from altair.utils.schemapi import SchemaValidationError
 
 from llm_mri_store.errors import ExportError, WriteFailed
 
@@ -109,7 +110,7 @@ def chart_specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """
     try:
         return chart.to_dict(context={"pre_transform": False})
-    except ValueError as error:
+    except (SchemaValidationError, ValueError) as error:
         raise ExportError(f"this chart is not valid Vega-Lite: {error}") from error
 
 

@@ -90,7 +90,7 @@ def nrag_chart(
     if positions is None:
         positions = layered_positions(graph)
     require_positions(graph, positions)
-    edges, least = thickest_edges(graph, min_weight_percentile)
+    edges = thickest_edges(graph, min_weight_percentile)
     meaning = graph_meaning(graph)
     nodes_shown = node_rows(graph, positions=positions, meaning=meaning)
     edges_shown = edge_rows(graph, edges, positions=positions, meaning=meaning)
@@ -109,16 +109,17 @@ def nrag_chart(
             view=alt.ViewBackground(stroke=None),
         )
     )
-    note = _edges_note(len(edges), graph.number_of_edges(), least, meaning)
+    note = _edges_note(edges_shown, graph.number_of_edges(), meaning)
     return apply_theme(drawing, title=title, subtitle=[*subtitle, *note], width_px=width + _LEGEND_PX)
 
 
-def _edges_note(n_drawn: int, n_edges: int, least: float, meaning: GraphMeaning) -> list[str]:
+def _edges_note(edges_shown: Sequence[Row], n_edges: int, meaning: GraphMeaning) -> list[str]:
     if n_edges == 0:
         return ["no edges to draw"]
-    if n_drawn == n_edges:
+    if len(edges_shown) == n_edges:
         return []
-    return [f"{n_drawn:,} of {n_edges:,} edges drawn: those of at least {least:.4g} {meaning.unit}"]
+    lightest = format(min(row["weight"] for row in edges_shown), meaning.number_format)
+    return [f"{len(edges_shown):,} of {n_edges:,} edges drawn: those of at least {lightest} {meaning.unit}"]
 
 
 def _places(nodes_shown: Sequence[Row], heights: Mapping[int, float]) -> tuple[alt.X, alt.Y]:
@@ -179,7 +180,7 @@ def _edge_marks(edges_shown: Sequence[Row], meaning: GraphMeaning, x: alt.X, y: 
             tooltip=[
                 alt.Tooltip("source:N", title="from"),
                 alt.Tooltip("target:N", title="to"),
-                alt.Tooltip("weight:Q", title=meaning.unit, format=",.4~g"),
+                alt.Tooltip("weight:Q", title=meaning.unit, format=meaning.number_format),
                 alt.Tooltip("by_label:N", title="by label"),
                 *colour_tooltips(meaning),
             ],
@@ -206,7 +207,7 @@ def _node_marks(
         alt.Tooltip(f"{LAYER}:Q", title="layer"),
         alt.Tooltip("place:N", title="place"),
         alt.Tooltip("by_label:N", title="by label"),
-        alt.Tooltip("strength:Q", title="strength", format=",.4~g"),
+        alt.Tooltip("strength:Q", title="strength", format=meaning.number_format),
         *colour_tooltips(meaning),
     ]
     if meaning.unit == "samples":

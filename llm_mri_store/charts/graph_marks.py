@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -24,7 +25,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphMeaning:
-    """What a graph's weights count.
+    """What a graph's weights are.
 
     Attributes:
         labels: its labels in order.
@@ -35,6 +36,11 @@ class GraphMeaning:
     labels: tuple[str, ...]
     totals: Mapping[str, float]
     unit: str
+
+    @property
+    def number_format(self) -> str:
+        """Format of one weight, in Python and in Vega-Lite alike."""
+        return ",.0f" if self.unit == "samples" else ".3f"
 
     @property
     def colouring(self) -> Colouring:
@@ -66,10 +72,8 @@ def graph_meaning(graph: nx.DiGraph[str]) -> GraphMeaning:
     )
 
 
-def thickest_edges(
-    graph: nx.DiGraph[str], min_weight_percentile: float
-) -> tuple[list[tuple[str, str]], float]:
-    """Edges whose weight reaches a percentile of all weights, thin ones first, and that weight.
+def thickest_edges(graph: nx.DiGraph[str], min_weight_percentile: float) -> list[tuple[str, str]]:
+    """Edges whose weight reaches a percentile of all weights, thin ones first.
 
     Raises:
         InvalidInput: the percentile is not in [0, 100).
@@ -79,13 +83,13 @@ def thickest_edges(
             f"min_weight_percentile is {min_weight_percentile}; it must be at least 0 (every edge is drawn) "
             "and below 100"
         )
-    weights = {(source, target): edge_weight(data) for source, target, data in graph.edges(data=True)}
+    weights = {(source, target): edge_weight(link) for source, target, link in graph.edges(data=True)}
     if not weights:
-        return [], 0.0
-    least = float(np.percentile(list(weights.values()), min_weight_percentile))
+        return []
+    least = np.percentile(list(weights.values()), min_weight_percentile)
     return sorted(
         (edge for edge in weights if weights[edge] >= least), key=lambda edge: (weights[edge], edge)
-    ), least
+    )
 
 
 def edge_weight(attributes: Mapping[str, Any]) -> float:
@@ -126,17 +130,17 @@ def node_rows(
 ) -> list[Row]:
     """A row a node, large ones first: node, layer, place, samples, by_label, strength, area, x, y, colours.
 
+    A node without weights of its own, as a component is, shows those of its edges by label.
     ``strength`` is the sum of the weights of its edges. ``area`` is the same, or its samples where the
     graph has no edge at all.
     """
     has_edges = graph.number_of_edges() > 0
     rows: list[Row] = []
     for node, attributes in graph.nodes(data=True):
-        label_weights = attributes.get("label_weights", {})
-        samples = sum(label_weights.values())
-        strength = sum(edge_weight(data) for _, _, data in graph.in_edges(node, data=True)) + sum(
-            edge_weight(data) for _, _, data in graph.out_edges(node, data=True)
-        )
+        links = [link for _, _, link in (*graph.in_edges(node, data=True), *graph.out_edges(node, data=True))]
+        strength = sum(edge_weight(link) for link in links)
+        label_weights = attributes.get("label_weights") or _summed_labels(links)
+        samples = sum(attributes.get("label_weights", {}).values())
         texts = attributes.get("texts", ())
         rows.append(
             {
@@ -156,6 +160,15 @@ def node_rows(
     return sorted(rows, key=lambda row: (-row["area"], row["node"]))
 
 
+def _summed_labels(links: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Sizes of some edges' weights, summed by label."""
+    total: defaultdict[str, float] = defaultdict(float)
+    for link in links:
+        for label, weight in link.get("label_weights", {}).items():
+            total[label] += abs(weight)
+    return total
+
+
 def _place(attributes: Mapping[str, Any]) -> str:
     if "cell" in attributes:
         x, y = attributes["cell"]
@@ -168,7 +181,10 @@ def _by_label(label_weights: Mapping[str, float], meaning: GraphMeaning) -> str:
     present = sorted(
         ((label, weight) for label, weight in label_weights.items() if weight), key=lambda pair: -abs(pair[1])
     )
-    said = [f"{shortened(str(label))}: {weight:.4g}" for label, weight in present[:_LABELS_IN_TOOLTIP]]
+    said = [
+        f"{shortened(str(label))}: {format(weight, meaning.number_format)}"
+        for label, weight in present[:_LABELS_IN_TOOLTIP]
+    ]
     n_more = len(present) - len(said)
     return " · ".join([*said, f"{n_more} more"] if n_more else said)
 

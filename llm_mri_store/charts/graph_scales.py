@@ -13,6 +13,7 @@ from llm_mri_store.charts.theme import CATEGORICAL, DIVERGING, INK, QUIET_INK, S
 EDGE_WIDTH_PX: Final = (0.4, 7.0)
 """Width of an edge of no weight and of the heaviest one."""
 
+_ROUND_NUMBER: Final = ",.2~r"
 _EDGE_OPACITY: Final = (0.25, 0.85)
 _LEAST_AREA: Final = 14.0
 _NODE_DIAMETERS_PX: Final = (9.0, 26.0)
@@ -26,11 +27,13 @@ def colour_scale(meaning: GraphMeaning) -> alt.Color:
     names = [str(label) for label in meaning.labels]
     if meaning.colouring == "balance":
         first, second = (shortened(name) for name in names)
-        title = [f"share of {second}", f"(the rest: {first})"]
+        title = [f"share of {second}", f"against {first}"]
+        if meaning.unit == "samples":
+            title = [*title, "(classes weighed equally)"]
         return alt.Color(
             "balance:Q",
             scale=alt.Scale(domain=[0, 1], range=list(DIVERGING), interpolate="lab"),
-            legend=alt.Legend(title=title, type="gradient", format=".0%", values=[0, 0.25, 0.5, 0.75, 1]),
+            legend=alt.Legend(title=title, format=".0%", values=[0, 0.25, 0.5, 0.75, 1], symbolStrokeWidth=0),
         )
     colours = [CATEGORICAL[index % len(CATEGORICAL)] for index in range(len(names))]
     return alt.Color(
@@ -69,6 +72,7 @@ def stroke_scales(heaviest: float, meaning: GraphMeaning) -> tuple[alt.StrokeWid
         legend=alt.Legend(
             title=f"{meaning.unit} on an edge",
             values=legend_values(heaviest, whole=meaning.unit == "samples"),
+            format=_ROUND_NUMBER,
             symbolType="stroke",
             symbolSize=500,
             symbolStrokeColor=QUIET_INK,
@@ -92,6 +96,7 @@ def area_scale(largest: float, meaning: GraphMeaning, *, room_px: float, has_edg
         legend=alt.Legend(
             title=f"{meaning.unit} in and out of a node" if has_edges else "samples in a node",
             values=legend_values(largest, whole=meaning.unit == "samples"),
+            format=_ROUND_NUMBER,
             symbolType="circle",
             symbolFillColor=QUIET_INK,
             symbolStrokeWidth=0,

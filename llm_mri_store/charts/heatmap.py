@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final
 
 import altair as alt
 import pyarrow as pa
 
+from llm_mri_store.charts.heatmap_cells import CellValue, Row, cell_rows, printed_number
 from llm_mri_store.charts.theme import (
     EMPTY,
     INK,
@@ -17,24 +17,13 @@ from llm_mri_store.charts.theme import (
     PAPER,
     SEQUENTIAL,
     apply_theme,
-    shortened,
 )
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER, TEXT
+from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER
 
-CellValue = Literal["n", "share"]
-
-ALL_LABELS: Final = "all labels"
-"""What a NULL label is called: the samples of every label together."""
-
-_CELL_COLUMNS: Final = (LAYER, LABEL, CELL_X, CELL_Y, "n", "share")
-_EXAMPLE_COLUMNS: Final = (LAYER, CELL_X, CELL_Y, TEXT)
 _LARGEST_PRINTED_GRID: Final = 12
 _PLOT_PX: Final = 380
 _GAP_PX: Final = 10
-_EXAMPLES_A_CELL: Final = 3
-
-Row = dict[str, Any]
 
 
 def heatmap_chart(
@@ -66,7 +55,7 @@ def heatmap_chart(
     >>> heatmap_chart(cells, title="Layer 0").to_dict()["title"]["text"]
     ['Layer 0']
     """
-    rows, grid = _cell_rows(cells, value=value, examples=examples)
+    rows, grid = cell_rows(cells, value=value, examples=examples)
     panels = {(row[LAYER], row[LABEL]) for row in rows}
     if len(panels) > 1:
         raise InvalidInput(
@@ -74,13 +63,13 @@ def heatmap_chart(
             "and label, or draw them with heatmap_layers_chart"
         )
     for row in rows:
-        row["printed"] = _printed(row, value)
+        row["printed"] = printed_number(row, value)
     squares = _squares(
         rows, grid, value=value, has_examples=examples is not None, edge_px=_PLOT_PX, axes=True
     )
     if grid > _LARGEST_PRINTED_GRID:
         return apply_theme(squares, title=title, subtitle=subtitle, width_px=_PLOT_PX + 100)
-    numbered = alt.LayerChart(layer=[squares, _numbers(squares, rows, value=value)])
+    numbered = alt.LayerChart(layer=[squares, _numbers(squares, rows, grid, value=value)])
     return apply_theme(numbered, title=title, subtitle=subtitle, width_px=_PLOT_PX + 100)
 
 
@@ -118,7 +107,7 @@ def heatmap_layers_chart(
     """
     if columns < 1:
         raise InvalidInput(f"columns is {columns}; it must be at least 1 panel to a line")
-    rows, grid = _cell_rows(cells, value=value, examples=examples)
+    rows, grid = cell_rows(cells, value=value, examples=examples)
     layers = sorted({row[LAYER] for row in rows})
     labels = list(dict.fromkeys(row[LABEL] for row in rows))
     several_labels = len(labels) > 1
@@ -154,72 +143,6 @@ def heatmap_layers_chart(
         subtitle=[*subtitle, "In each panel component 1 grows to the right, component 2 upward."],
         width_px=columns * (edge_px + _GAP_PX) + 100,
     )
-
-
-def _cell_rows(cells: pa.Table, *, value: CellValue, examples: pa.Table | None) -> tuple[list[Row], int]:
-    """The table's rows with printed numbers and example texts, and the grid's size."""
-    if value not in ("n", "share"):
-        raise InvalidInput(
-            f"value is {value!r}; expected 'n' (samples) or 'share' (share of the label's samples)"
-        )
-    _require_columns(cells, _CELL_COLUMNS, "table of cells")
-    if cells.num_rows == 0:
-        raise InvalidInput(
-            "the table of cells has no rows, so there is nothing to draw; check layer and label"
-        )
-    rows: list[Row] = cells.select(_CELL_COLUMNS).to_pylist()
-    for row in rows:
-        row[LABEL] = ALL_LABELS if row[LABEL] is None else row[LABEL]
-        share = row["share"]
-        row["share"] = share if isinstance(share, float) and math.isfinite(share) else None
-    grid = 1 + max(row[axis] for row in rows for axis in (CELL_X, CELL_Y))
-    for (layer, label), n_cells in Counter((row[LAYER], row[LABEL]) for row in rows).items():
-        if n_cells != grid * grid:
-            raise InvalidInput(
-                f"layer {layer} of {shortened(label)!r} has {n_cells} cells, expected all {grid * grid} of a "
-                f"{grid} x {grid} grid; give the dense table, with n = 0 for cells without samples"
-            )
-    if examples is not None:
-        _add_examples(rows, examples)
-    return rows, grid
-
-
-def _require_columns(table: pa.Table, expected: Sequence[str], what: str) -> None:
-    missing = [column for column in expected if column not in table.column_names]
-    if missing:
-        raise InvalidInput(
-            f"the {what} lacks {', '.join(missing)}; it has {', '.join(table.column_names)}, and needs "
-            f"{', '.join(expected)}"
-        )
-
-
-def _add_examples(rows: Sequence[Row], examples: pa.Table) -> None:
-    """Put the texts of each row's cell into its column ``examples``, a line each."""
-    _require_columns(examples, _EXAMPLE_COLUMNS, "table of examples")
-    by_label = LABEL in examples.column_names
-    texts: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
-    for example in examples.to_pylist():
-        place = (example[LAYER], example[CELL_X], example[CELL_Y], example[LABEL] if by_label else None)
-        if example[TEXT] is not None and len(texts[place]) < _EXAMPLES_A_CELL:
-            texts[place].append(f"“{shortened(example[TEXT], 100)}”")
-    for row in rows:
-        place = (row[LAYER], row[CELL_X], row[CELL_Y], row[LABEL] if by_label else None)
-        row["examples"] = "\n".join(texts.get(place, ()))
-
-
-def _printed(row: Row, value: CellValue) -> str:
-    """The number printed in a cell, at most five characters; nothing in an empty one."""
-    n, share = row["n"], row["share"]
-    if n == 0:
-        return ""
-    if value == "share":
-        percent = 100 * share if share is not None else 0.0
-        if percent < 0.05:
-            return "<0.1%"
-        return f"{percent:.1f}%" if percent < 9.95 else f"{percent:.0f}%"
-    if n < 10_000:
-        return str(n)
-    return f"{n / 1000:.0f}k" if n < 1_000_000 else f"{n / 1_000_000:.0f}M"
 
 
 def _largest(rows: Sequence[Row], value: CellValue) -> float:
@@ -286,10 +209,10 @@ def _axis(title: str, grid: int, edge_px: int) -> alt.Axis:
     return alt.Axis(title=title, labelAngle=0, values=list(range(0, grid, step)), ticks=False, labelPadding=5)
 
 
-def _numbers(squares: alt.Chart, rows: Sequence[Row], *, value: CellValue) -> alt.Chart:
+def _numbers(squares: alt.Chart, rows: Sequence[Row], grid: int, *, value: CellValue) -> alt.Chart:
     """The number of each cell, dark on light squares and white on dark ones."""
-    dark_from = 0.38 * _largest(rows, value)
-    numbers: alt.Chart = squares.mark_text(fontSize=LABEL_SIZE).encode(
+    dark_from = 0.44 * _largest(rows, value)
+    numbers: alt.Chart = squares.mark_text(fontSize=LABEL_SIZE if grid <= 10 else 9).encode(
         text="printed:N",
         color=alt.when(f"datum.{value} > {dark_from}").then(alt.value(PAPER)).otherwise(alt.value(INK)),
     )

@@ -87,7 +87,9 @@ def extract(
     lengths = [len(ids) for ids in encoded["input_ids"]]
     for batch in plan_batches(lengths, batch_tokens=plan.batch_tokens):
         places = [readable[one] for one in batch]
-        vectors[places] = _forward(model, {key: [rows[i] for i in batch] for key, rows in encoded.items()}, plan)
+        vectors[places] = _forward(
+            model, {key: [rows[i] for i in batch] for key, rows in encoded.items()}, plan
+        )
         if on_batch is not None:
             on_batch(places, int(sum(lengths[i] for i in batch)))
     n_tokens = np.zeros(len(texts), dtype=np.int32)

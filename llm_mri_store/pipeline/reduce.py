@@ -95,7 +95,9 @@ def run_reduction(
             return _existing(find_reduction(scan, name), spec, source)
         status = _read_status(scan)
         with commit_folder(scan.paths.reduction(name), staging=staging) as folder:
-            _reduce_layers(folder, scan, spec, status=status, template=template, source=source, progress=progress)
+            _reduce_layers(
+                folder, scan, spec, status=status, template=template, source=source, progress=progress
+            )
     return find_reduction(scan, name)
 
 
@@ -265,7 +267,9 @@ def _activations(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> I
         path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
         table = read_parquet(path, [column])
         if table.num_rows != chunk.n_samples:
-            raise StoreCorrupt(f"{path} has {table.num_rows} rows, not {chunk.n_samples}; run 'llm-mri verify'")
+            raise StoreCorrupt(
+                f"{path} has {table.num_rows} rows, not {chunk.n_samples}; run 'llm-mri verify'"
+            )
         vectors = table[column].combine_chunks()
         flat = vectors.values.to_numpy(zero_copy_only=False)
         ids = slice(chunk.first_sample, chunk.first_sample + chunk.n_samples)
@@ -294,7 +298,9 @@ def _fit_layer(
         reducer: Reducer = (
             UmapReducer(minimum=moments.mean, weight=nothing)
             if spec.method == "umap"
-            else LinearReducer(mean=moments.mean, weight=nothing, components=np.zeros((spec.n_components, size)))
+            else LinearReducer(
+                mean=moments.mean, weight=nothing, components=np.zeros((spec.n_components, size))
+            )
         )
         points = np.zeros((moments.n, spec.n_components), dtype=np.float32)
         return _FittedLayer(

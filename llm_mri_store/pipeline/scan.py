@@ -312,9 +312,7 @@ def _scan_chunk(
         write_json(folder / schema.CHUNK_FILE, record)
 
 
-def _samples_table(
-    ids: range, rows: pa.Table, activations: ChunkActivations, corpus: Corpus
-) -> pa.Table:
+def _samples_table(ids: range, rows: pa.Table, activations: ChunkActivations, corpus: Corpus) -> pa.Table:
     columns = {
         schema.SAMPLE_ID: pa.array(ids, pa.int64()),
         schema.TEXT: rows[schema.TEXT],
@@ -336,8 +334,6 @@ def _activations_table(ids: range, spec: ScanSpec, activations: ChunkActivations
     return pa.table(columns, schema=schema.activations_schema(spec.layers, spec.hidden_size))
 
 
-def _vectors(
-    vectors: npt.NDArray[np.float32], absent: pa.BooleanArray, size: int
-) -> pa.FixedSizeListArray:
+def _vectors(vectors: npt.NDArray[np.float32], absent: pa.BooleanArray, size: int) -> pa.FixedSizeListArray:
     flat = np.nan_to_num(np.ascontiguousarray(vectors)).reshape(-1)
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), size, mask=absent)

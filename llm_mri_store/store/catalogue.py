@@ -168,7 +168,9 @@ def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
     return ReductionEntry(name, folder, read_json(folder / schema.REDUCTION_FILE, ReductionRecord))
 
 
-def begin_scan(store: StorePaths, name: str, spec: ScanSpec, *, staging: Path, notes: tuple[str, ...]) -> None:
+def begin_scan(
+    store: StorePaths, name: str, spec: ScanSpec, *, staging: Path, notes: tuple[str, ...]
+) -> None:
     """Commits a new scan's record; an existing one must be of the same identity.
 
     Raises:
@@ -198,7 +200,7 @@ def remove_scan(store: StorePaths, name: str) -> None:
         UnknownName: there is no such scan.
         StoreBusy: it is being written.
     """
-    _refuse_missing_scan(store, name)
+    refuse_missing(store, name)
     with scan_lock(store, name) as staging:
         remove_folder(store.scan(name).folder, staging=staging)
 
@@ -210,32 +212,23 @@ def remove_reduction(store: StorePaths, scan: str, name: str) -> None:
         UnknownName: there is no such scan or reduction.
         StoreBusy: the scan is being written.
     """
-    _refuse_missing_scan(store, scan)
-    paths = store.scan(scan)
-    names = reduction_names(paths)
-    if name not in names:
-        raise UnknownName("reduction", name, known=names, where=f"scan {scan!r}")
+    refuse_missing(store, scan, name)
     with scan_lock(store, scan) as staging:
-        remove_folder(paths.reduction(name), staging=staging)
+        remove_folder(store.scan(scan).reduction(name), staging=staging)
 
 
-def _refuse_missing_scan(store: StorePaths, name: str) -> None:
-    # A damaged scan must still be removable, so only the folder is asked for.
-    known = tuple(sorted(path.name for path in store.scans.iterdir())) if store.scans.is_dir() else ()
-    if name not in known:
-        raise UnknownName("scan", name, known=known, where=f"store {store.root}")
-
-
-def check_chunks(scan: ScanEntry) -> None:
-    """Refuses a scan whose committed chunks have gaps or are not those of its plan.
+def refuse_missing(store: StorePaths, scan: str, reduction: str | None = None) -> None:
+    """Refuses a scan or reduction whose folder is not there; a damaged one may still be removed.
 
     Raises:
-        StoreCorrupt: a chunk is missing in the middle or covers another range.
+        UnknownName: it is not there.
     """
-    for expected, chunk in enumerate(scan.chunks):
-        ids = scan.spec.chunk_range(expected)
-        if (chunk.index, chunk.first_sample, chunk.n_samples) != (expected, ids.start, len(ids)):
-            raise StoreCorrupt(
-                f"scan {scan.name!r} lacks chunk {expected}, or it covers other samples; run the same scan "
-                "command to make it anew"
-            )
+    scans = _folders(store.scans)
+    if scan not in scans:
+        raise UnknownName("scan", scan, known=scans, where=f"store {store.root}")
+    if reduction is not None and reduction not in (known := _folders(store.scan(scan).reductions)):
+        raise UnknownName("reduction", reduction, known=known, where=f"scan {scan!r}")
+
+
+def _folders(parent: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in parent.iterdir())) if parent.is_dir() else ()

@@ -182,9 +182,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[obj
         con.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - names are ours
 
 
-def _bind_scan(
-    con: duckdb.DuckDBPyConnection, target: str, opened: Opened, relation: Relation
-) -> None:
+def _bind_scan(con: duckdb.DuckDBPyConnection, target: str, opened: Opened, relation: Relation) -> None:
     """Makes one scan's views in the schema ``target``; what is absent is left out."""
     scan, reduction = opened.scan, opened.reduction
     if not scan.chunks:
@@ -230,9 +228,7 @@ def _quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def fetch(
-    selection: Selection, query: str, parameters: Mapping[str, Value] | None = None
-) -> pa.Table:
+def fetch(selection: Selection, query: str, parameters: Mapping[str, Value] | None = None) -> pa.Table:
     """Rows of one of the package's own queries, over a fresh connection that is closed again.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,11 +44,13 @@ def writing(target: Path) -> Iterator[None]:
 def _why_write_failed(error: OSError, target: Path) -> str:
     code = error.errno
     if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return f"no space left to write {target}; what was committed before is intact: free some space and run the same command again"
+        return (
+            f"no space left to write {target}; what was there before is intact: free some space and try again"
+        )
     if code in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"no permission to write {target}; choose a folder you may write to, with --store"
+        return f"no permission to write {target}; choose a folder you may write to"
     if code in {errno.ENOTDIR, errno.EEXIST}:
-        return f"{target} cannot be made: a file is in the way; choose another folder, with --store"
+        return f"{target} cannot be made: a file is in the way; choose another folder"
     return f"cannot write {target}: {error.strerror or error}"
 
 
@@ -138,3 +141,22 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Writes a file that is no part of a store: a reader sees the old one or the new one, whole.
+
+    Raises:
+        WriteFailed: there is no such folder, or the operating system refused the write.
+    """
+    if not target.parent.is_dir():
+        raise WriteFailed(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    if target.is_dir():
+        raise WriteFailed(f"cannot write {target}: a folder is in the way; choose another name")
+    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    with writing(target):
+        try:
+            staged.write_bytes(content)
+            os.replace(staged, target)
+        finally:
+            staged.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What users hold: Store, Scan, Reduction and the tables they return."""

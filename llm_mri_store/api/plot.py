@@ -1,0 +1,157 @@
+"""Charts of a reduction, with titles that say what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import networkx as nx
+
+from llm_mri_store import charts
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from llm_mri_store.api.reduction import Reduction
+
+Value = Literal["n", "share"]
+
+_VALUE_WORDS = {"n": "samples per cell", "share": "share of samples per cell"}
+_TEXTS_PER_NODE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Charts of one reduction; each returns an altair chart (``mri.save_chart`` writes it)."""
+
+    reduction: Reduction
+
+    def heatmap(self, layer: int, label: str | None = None, *, value: Value = "n") -> alt.TopLevelMixin:
+        """Heatmap of one layer, of one label or of all samples.
+
+        Args:
+            layer: the layer.
+            label: the label; all samples by default.
+            value: colour by samples (n) or by share of the samples counted (share).
+
+        Raises:
+            UnknownName: the layer or label is not there.
+            ReductionError: there is no grid.
+        """
+        cells = self.reduction.heatmap(layer, label)
+        n = sum(cells["n"])
+        who = f"label {label!r}" if label is not None else "all labels"
+        texts = self.reduction.ask("cell_texts", layer=layer, label=label, limit=3)
+        notes = [*self._provenance(), *self._layer_notes(layer)]
+        return charts.heatmap_chart(
+            cells.arrow,
+            value=value,
+            title=f"Layer {layer}, {who}: {_VALUE_WORDS[value]} (n = {n:,})",
+            subtitle=notes,
+            examples=texts.arrow.select(["layer", "cell_x", "cell_y", "text"]),
+        )
+
+    def heatmaps(
+        self, labels: Sequence[str] | str | None = None, *, value: Value = "share"
+    ) -> alt.TopLevelMixin:
+        """Heatmaps of all layers at once, a row per label, on one colour scale.
+
+        Args:
+            labels: its labels; all of the scan by default.
+            value: colour by share of the label's samples (share) or by samples (n).
+
+        Raises:
+            UnknownName: a label is not there.
+            ReductionError: there is no grid.
+        """
+        wanted = [labels] if isinstance(labels, str) else labels
+        cells = self.reduction.heatmaps(wanted)
+        shown = sorted(set(cells["label"]))
+        n = sum(cells["n"]) // max(len(self.reduction.layers), 1)
+        who = f"label {shown[0]!r}" if len(shown) == 1 else f"{len(shown)} labels"
+        return charts.heatmap_layers_chart(
+            cells.arrow,
+            value=value,
+            title=f"All layers, {who}: {_VALUE_WORDS[value]} (n = {n:,})",
+            subtitle=self._provenance(),
+            degenerate_layers=self.reduction.degenerate_layers,
+        )
+
+    def graph(
+        self,
+        labels: Sequence[str] | str | None = None,
+        *,
+        isolated: bool = False,
+        fixed: bool = False,
+        min_weight_percentile: float = 0.0,
+    ) -> alt.TopLevelMixin:
+        """Drawing of the NRAG, layer 0 on top.
+
+        Args:
+            labels: its labels; all of the scan by default.
+            isolated: draw occupied cells without an edge.
+            fixed: place nodes as in the graph of all labels, so that drawings can be compared.
+            min_weight_percentile: leave out lighter edges than this percentile of the weights.
+
+        Raises:
+            UnknownName: a label is not there.
+            ReductionError: there is no grid.
+        """
+        graph = self.reduction.graph(labels, isolated=isolated)
+        names = graph.graph["labels"]
+        n = sum(graph.graph["label_totals"].values())
+        who = " and ".join(repr(name) for name in names) if len(names) <= 2 else f"{len(names)} labels"
+        flat = self.reduction.degenerate_layers
+        notes = self._provenance()
+        if flat:
+            layers = ", ".join(str(layer) for layer in flat)
+            notes.append(f"no edges at degenerate layer {layers}: its activations do not vary between texts")
+        return charts.nrag_chart(
+            self._with_texts(graph),
+            title=f"Neural region activation graph, {who} (n = {n:,})",
+            subtitle=notes,
+            positions=self._fixed_positions() if fixed else None,
+            min_weight_percentile=min_weight_percentile,
+        )
+
+    def _fixed_positions(self) -> Mapping[str, tuple[float, float]]:
+        return charts.layered_positions(self.reduction.graph(isolated=True))
+
+    def _with_texts(self, graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
+        """The graph with a few texts on each node, for its tooltips."""
+        shown = graph.copy()
+        labels = set(graph.graph["labels"])
+        for layer in sorted({attributes["layer"] for _, attributes in graph.nodes(data=True)}):
+            for row in self.reduction.ask("cell_texts", layer=layer, limit=20).rows():
+                node = f"{layer}_{row['cell_x']}_{row['cell_y']}"
+                if node in shown and row["label"] in labels:
+                    texts = shown.nodes[node].setdefault("texts", [])
+                    if len(texts) < _TEXTS_PER_NODE:
+                        texts.append(row["text"])
+        return shown
+
+    def _provenance(self) -> list[str]:
+        spec = self.reduction.spec
+        scan = self.reduction.scan()
+        grid = f", {spec.grid} x {spec.grid} cells of equal {spec.bins}" if spec.grid else ""
+        if spec.bins == "quantile" and spec.grid:
+            grid = f", {spec.grid} x {spec.grid} cells between quantiles"
+        return [
+            f"{scan.spec.model} over {scan.spec.corpus}, {scan.spec.site} stream, {scan.spec.pooling} pooling; "
+            f"{spec.method.upper()}{grid}"
+        ]
+
+    def _layer_notes(self, layer: int) -> list[str]:
+        found = next(one for one in self.reduction.diagnostics if one.layer == layer)
+        notes = []
+        if found.is_degenerate:
+            notes.append("degenerate layer: activations do not vary between texts, so all lie in one cell")
+        elif found.explained_variance_ratio:
+            kept = sum(found.explained_variance_ratio)
+            notes.append(f"the components keep {kept:.0%} of this layer's variance")
+        if found.n_excluded:
+            notes.append(f"{found.n_excluded:,} samples without an activation are left out")
+        if found.n_clipped:
+            notes.append(f"{found.n_clipped:,} samples outside the fitted range lie in the outermost cells")
+        return notes

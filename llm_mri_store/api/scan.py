@@ -1,0 +1,194 @@
+"""A scan as users hold it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from llm_mri_store import schema
+from llm_mri_store.api.named import Named
+from llm_mri_store.api.table import Table
+from llm_mri_store.errors import UnknownName
+from llm_mri_store.records import Bins, Method, ProgressCallback, ReductionSpec, ScanSpec, no_progress
+from llm_mri_store.store import catalogue
+from llm_mri_store.store.connection import select
+from llm_mri_store.store.files import read_parquet
+from llm_mri_store.store.paths import StorePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_mri_store.api.reduction import Reduction
+
+
+class ReductionOptions(TypedDict, total=False):
+    """What a reduction may be told besides method, components and grid; see ``Scan.reduce``."""
+
+    name: str | None
+    bins: Bins
+    seed: int
+    scale: bool
+    center: bool
+    n_neighbors: int
+    min_dist: float
+    metric: str
+
+
+class Scan:
+    """One model over one corpus: its samples and their activations at every layer."""
+
+    def __init__(self, store: StorePaths, name: str) -> None:
+        self._store = store
+        self.name = name
+        catalogue.find_scan(store, name)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        state = "" if self.is_complete else ", not complete"
+        return f"Scan({self.name!r}: {spec.model} over {spec.n_samples:,} samples of {spec.corpus}{state})"
+
+    def _entry(self) -> catalogue.ScanEntry:
+        return catalogue.find_scan(self._store, self.name)
+
+    @property
+    def spec(self) -> ScanSpec:
+        """Every input that decides the scan's rows."""
+        return self._entry().spec
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every chunk is committed."""
+        return self._entry().is_complete
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, sorted."""
+        return self.spec.labels
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers kept; 0 is the embedding output."""
+        return self.spec.layers
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the scan."""
+        return self._entry().paths.folder
+
+    @property
+    def reductions(self) -> Mapping[str, Reduction]:
+        """The reductions by name."""
+        from llm_mri_store.api.reduction import Reduction
+
+        paths = self._entry().paths
+        return Named(
+            lambda: catalogue.reduction_names(paths), lambda name: Reduction(self._store, self.name, name)
+        )
+
+    def samples(self) -> Table:
+        """The samples: sample_id, text, label, n_tokens, truncated, status and the covariates."""
+        import pyarrow as pa
+
+        entry = self._entry()
+        parts = [read_parquet(entry.paths.chunk(chunk.index) / schema.SAMPLES_FILE) for chunk in entry.chunks]
+        return Table(pa.concat_tables(parts))
+
+    def activations(self, layer: int) -> npt.NDArray[np.float32]:
+        """The pooled activations of a layer, float32 (samples, hidden); NaN where a sample has none.
+
+        Raises:
+            UnknownName: the scan does not hold the layer.
+        """
+        entry = self._entry()
+        if layer not in entry.spec.layers:
+            raise UnknownName("layer", layer, known=entry.spec.layers, where=f"scan {self.name!r}")
+        column = schema.layer_column(layer)
+        parts = []
+        for chunk in entry.chunks:
+            table = read_parquet(entry.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE, [column])
+            vectors = table[column].combine_chunks()
+            flat = vectors.values.to_numpy(zero_copy_only=False).reshape(-1, entry.spec.hidden_size)
+            absent = vectors.is_null().to_numpy(zero_copy_only=False)
+            parts.append(np.where(absent[:, None], np.float32(np.nan), flat))
+        return np.concatenate(parts)
+
+    def summary(self) -> Table:
+        """Samples by label and in all, their lengths, and how many were left out and why."""
+        from llm_mri_store.analysis.questions import ask
+
+        return Table(ask(select(self._store, [self.name]), "scan_summary"))
+
+    def facts(self) -> dict[str, str]:
+        """What the scan was made of, in words, for people."""
+        entry = self._entry()
+        spec = entry.spec
+        facts = {
+            "scan": self.name,
+            "status": "complete" if entry.is_complete else f"partial: {entry.n_stored:,} samples stored",
+            "model": spec.model + (f" @ {spec.revision}" if spec.revision else ""),
+            "weights": "trained" if spec.random_weights is None else f"random, seed {spec.random_weights}",
+            "corpus": spec.corpus + (f", split {spec.split}" if spec.split else ""),
+            "samples": f"{spec.n_samples:,}, {len(spec.labels)} labels",
+            "covariates": ", ".join(one.name for one in spec.covariates) or "none",
+            "layers": f"{spec.layers[0]}-{spec.layers[-1]} ({len(spec.layers)}) of width {spec.hidden_size}",
+            "read": f"{spec.site}, {spec.pooling} pooling, up to {spec.max_tokens} tokens, {spec.dtype}",
+            "created": entry.record.created,
+            "identity": entry.record.identity,
+        }
+        return facts | {f"note {place}": note for place, note in enumerate(entry.record.notes, start=1)}
+
+    def neighbours(self, sample_id: int, *, layer: int, limit: int = 10) -> Table:
+        """The samples nearest to one at a layer, by cosine similarity of their activations."""
+        from llm_mri_store.analysis.questions import ask
+
+        asked = {"sample_id": sample_id, "layer": layer, "limit": limit}
+        return Table(ask(select(self._store, [self.name]), "neighbours", asked))
+
+    def reduce(
+        self,
+        method: Method = "pca",
+        *,
+        n_components: int = 2,
+        grid: int | None = None,
+        like: str | None = None,
+        progress: ProgressCallback = no_progress,
+        **options: Unpack[ReductionOptions],
+    ) -> Reduction:
+        """Fits a reduction on every layer and keeps each sample's point and cell.
+
+        The same call again returns what is there.
+
+        Args:
+            method: pca, svd or umap.
+            n_components: coordinates per sample and layer.
+            grid: cells per axis; 10 by default with 2 components, none otherwise.
+            like: apply the fitted reducers and bin edges of another reduction, ``scan/reduction``, instead
+                of fitting; method and the other choices are then that one's.
+            progress: told how far it is, in layers.
+            **options: ``name``; ``bins`` (width, quantile); ``seed`` of UMAP; ``scale`` and ``center``
+                (both on) of pca and svd; ``n_neighbors``, ``min_dist`` and ``metric`` of UMAP.
+
+        Raises:
+            InvalidInput, ReductionError: the choices do not fit each other or the scan.
+            AlreadyThere: the name is taken by a reduction made otherwise.
+            StoreBusy: the scan is being written.
+        """
+        from llm_mri_store.api.reduction import Reduction
+        from llm_mri_store.pipeline.reduce import run_reduction
+
+        given = {**options}
+        name = given.pop("name", None)
+        spec = ReductionSpec(
+            method=method,
+            n_components=n_components,
+            grid=10 if grid is None and n_components == 2 else grid,
+            template=like,
+            **given,  # type: ignore[arg-type]
+        )
+        entry = run_reduction(
+            self._store, self.name, spec, name=name if name is None else str(name), progress=progress
+        )
+        return Reduction(self._store, self.name, entry.name)

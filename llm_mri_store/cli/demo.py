@@ -1,0 +1,43 @@
+"""``llm-mri demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llm_mri_store.cli.options import quiet_option
+from llm_mri_store.cli.output import print_rich, say, showing_progress
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("llm-mri-demo"),
+    show_default=True,
+    help="Folder for the demo's store and pages.",
+)
+@quiet_option
+def demo(out: Path, quiet: bool) -> None:
+    """The whole tour on an embedded corpus and an offline model.
+
+    300 texts of five labels through a trained MiniLM: scan, reduce, maps, graphs, metrics. Prints what
+    it found and where the pages are.
+    """
+    from llm_mri_store.api.demo import run_demo
+    from llm_mri_store.api.table import rich_table
+
+    with showing_progress(quiet=quiet) as progress:
+        result = run_demo(out, progress=progress, say=(lambda _: None) if quiet else say)
+    reduction = result.reduction
+    print_rich("\nHow much a text's cell tells of its label, layer by layer (bits; bias-corrected):")
+    columns = ["layer", "n", "n_cells", "information_corrected", "label_entropy", "share_of_entropy"]
+    print_rich(rich_table(reduction.information().arrow.select(columns)))
+    print_rich("The graph of each label, and of all (density and clustering of its regions):")
+    columns = ["graph", "n_nodes", "n_edges", "mean_degree", "mean_strength", "density", "assortativity"]
+    print_rich(rich_table(reduction.metrics().arrow.select(columns)))
+    print_rich("Pages to open in a browser:")
+    for what, page in result.pages.items():
+        click.echo(f"  {page}  ({what})")
+    click.echo(f"\nAsk the store yourself:\n  llm-mri sql heatmap -p layer=6 --store {out / 'store'}")
