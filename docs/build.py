@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from llm_mri_store.cli import main
-from llm_mri_store.store.queries import named_query, query_names
+from llm_mri_store.store.queries import Parameter, named_query, query_names
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
@@ -27,12 +27,14 @@ def help_of(command: click.Command, path: str) -> str:
 
 
 def readme() -> str:
+    """README.md with the shell's help as it is now."""
     text = (ROOT / "README.md").read_text()
     block = f"<!-- help -->\n```text\n{help_of(main, 'llm-mri')}\n```\n<!-- /help -->"
     return re.sub(r"<!-- help -->.*<!-- /help -->", lambda _: block, text, flags=re.DOTALL)
 
 
 def commands() -> str:
+    """docs/commands.md: the help of every command."""
     parts = ["# Commands\n\nGenerated from the commands' own help by `docs/build.py`.\n"]
     for name, command in main.commands.items():
         parts.append(f"## llm-mri {name}\n\n```text\n{help_of(command, f'llm-mri {name}')}\n```\n")
@@ -40,6 +42,7 @@ def commands() -> str:
 
 
 def queries() -> str:
+    """docs/queries.md: what the header of every named query says."""
     parts = [
         "# Named queries\n\n"
         "Generated from the headers of the files in `sql/queries` by `docs/build.py`. Run one with\n"
@@ -50,16 +53,20 @@ def queries() -> str:
         parts.append(f"## {name}\n\n{query.answers}\n\nSource: {query.source}.\n")
         if query.parameters:
             rows = [
-                f"| `{one.name}` | {one.type} | {'' if one.is_required else _default(one.default)} | {one.meaning} |"
-                for one in query.parameters
+                f"| `{one.name}` | {one.type} | {_default(one)} | {one.meaning} |" for one in query.parameters
             ]
-            parts.append("| parameter | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
+            parts.append(
+                "| parameter | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+            )
         rows = [f"| `{one.name}` | {one.type} | {one.meaning} |" for one in query.columns]
         parts.append("| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-def _default(value: object) -> str:
+def _default(parameter: Parameter) -> str:
+    value = parameter.default
+    if parameter.is_required:
+        return "none: it must be given"
     if value is None:
         return "NULL"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -77,8 +84,11 @@ def draw_images() -> None:
 
 
 def build() -> int:
+    """Writes or checks the pages; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a page is out of date"
+    )
     parser.add_argument("--images", action="store_true", help="redraw the picture as well")
     options = parser.parse_args()
     stale = []

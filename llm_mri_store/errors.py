@@ -61,7 +61,8 @@ class UnknownName(LlmMriError, KeyError):
 
     def __init__(self, kind: str, name: object, *, known: Iterable[object], where: str) -> None:
         names = [str(one) for one in known]
-        near = get_close_matches(str(name), names, n=1)
+        # A number is not a misspelling of another.
+        near = [] if isinstance(name, int) else get_close_matches(str(name), names, n=1)
         if near:
             hint = f"did you mean {near[0]!r}?"
         elif not names:
@@ -70,7 +71,8 @@ class UnknownName(LlmMriError, KeyError):
             hint = f"there are: {', '.join(names)}"
         else:
             hint = f"there are {len(names)}, such as: {', '.join(names[:8])}"
-        super().__init__(f"{kind} {str(name)!r} is not in {where}; {hint}")
+        shown = str(name) if isinstance(name, int) else repr(str(name))
+        super().__init__(f"{kind} {shown} is not in {where}; {hint}")
 
     def __str__(self) -> str:
         # A KeyError would show its message quoted, as if it were a key.

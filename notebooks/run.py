@@ -23,7 +23,13 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """The notebook with fresh outputs."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}})
+        client = NotebookClient(
+            notebook,
+            timeout=300,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],
+            resources={"metadata": {"path": folder}},
+        )
         client.execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -49,7 +55,9 @@ def shown_text(notebook: nbformat.NotebookNode) -> list[str]:
 
 def run() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where outputs are out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where outputs are out of date"
+    )
     options = parser.parse_args()
     failed = False
     for path in sorted(HERE.glob("*.ipynb")):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import networkx as nx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llm_mri_store.analysis.graph import build_graph
 from llm_mri_store.errors import QueryError, ReductionError, UnknownName
 from llm_mri_store.schema import LABEL, LAYER, REDUCTION_VIEWS
 from llm_mri_store.store.catalogue import ReductionEntry
 from llm_mri_store.store.connection import Opened, Selection, fetch
 from llm_mri_store.store.queries import NamedQuery, ParameterValue, fill_parameters, named_query
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _GRID_QUERIES: Final = frozenset(
     {
@@ -68,8 +69,8 @@ def _check_values(query: NamedQuery, values: Mapping[str, ParameterValue], opene
     where = f"scan {scan.name!r}"
     if query.name in _GRID_QUERIES and reduction is not None and reduction.record.spec.grid is None:
         raise ReductionError(
-            f"reduction {reduction.name!r} has {reduction.record.spec.n_components} components and no grid, so "
-            "there are no cells to ask about; reduce to 2 components"
+            f"reduction {reduction.name!r} has {reduction.record.spec.n_components} components and no grid, "
+            "so there are no cells to ask about; reduce to 2 components"
         )
     asked = values.get("labels")
     labels = [values.get("label"), *(asked if isinstance(asked, list) else [])]
@@ -82,9 +83,8 @@ def _check_values(query: NamedQuery, values: Mapping[str, ParameterValue], opene
         raise UnknownName("layer", layer, known=layers, where=where)
     sample = values.get("sample_id")
     if isinstance(sample, int) and not 0 <= sample < scan.spec.n_samples:
-        raise UnknownName(
-            "sample", sample, known=(), where=f"{where}, whose samples are 0-{scan.spec.n_samples - 1}"
-        )
+        last = scan.spec.n_samples - 1
+        raise UnknownName("sample", sample, known=(), where=f"{where}, whose samples are 0-{last}")
     grid = reduction.record.spec.grid if reduction is not None else None
     for axis in ("cell_x", "cell_y"):
         cell = values.get(axis)
@@ -111,6 +111,9 @@ def nrag(
         UnknownName: a label is not there.
         QueryError, ReductionError: as ``ask``.
     """
+    # A query needs no graph library, which takes longer to load than the query takes to run.
+    from llm_mri_store.analysis.graph import build_graph
+
     names = list(labels) if labels is not None else None
     edges = ask(selection, "edges_all_labels", {"labels": names, "degenerate": degenerate})
     nodes = ask(selection, "label_shares", {"labels": names})

@@ -138,8 +138,8 @@ class Plot:
         if spec.bins == "quantile" and spec.grid:
             grid = f", {spec.grid} x {spec.grid} cells between quantiles"
         return [
-            f"{scan.spec.model} over {scan.spec.corpus}, {scan.spec.site} stream, {scan.spec.pooling} pooling; "
-            f"{spec.method.upper()}{grid}"
+            f"{scan.spec.model} over {scan.spec.corpus}, {scan.spec.site} stream, "
+            f"{scan.spec.pooling} pooling; {spec.method.upper()}{grid}"
         ]
 
     def _layer_notes(self, layer: int) -> list[str]:

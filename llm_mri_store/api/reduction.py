@@ -146,9 +146,8 @@ class Reduction:
         counts = {(row["cell_x"], row["cell_y"]): row["n"] for row in cells}
         n_cells = 1 + max(x for x, _ in counts)
         width = max(3, 1 + max(len(str(n)) for n in counts.values()))
-        lines = [
-            f"layer {layer}, {'all labels' if label is None else f'label {label!r}'}, n = {sum(counts.values()):,}"
-        ]
+        who = "all labels" if label is None else f"label {label!r}"
+        lines = [f"layer {layer}, {who}, n = {sum(counts.values()):,}"]
         for y in reversed(range(n_cells)):
             row = "".join(f"{counts[x, y] or '.':>{width}}" for x in range(n_cells))
             lines.append(f"{y:>4} |{row}")

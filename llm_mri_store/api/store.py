@@ -236,7 +236,7 @@ class Store:
         catalogue.refuse_missing(self._paths(), scan, reduction or None)
 
     def listing(self) -> Table:
-        """The scans and their reductions: scan, status, model, corpus, n_samples, layers, reductions, created."""
+        """A row per scan: what it read, whether it is complete, and the names of its reductions."""
         rows = []
         for name, scan in self.scans.items():
             spec = scan.spec

@@ -134,14 +134,13 @@ def _plain(value: object) -> object:
 
 
 def render_text(table: pa.Table, *, most_rows: int = 20) -> str:
-    """The first rows as a plain text table, at most 120 characters wide."""
+    """The first rows as a plain text table, at most 160 characters wide."""
     from rich.console import Console
 
-    console = Console(width=120, file=io.StringIO(), color_system=None)
-    console.print(rich_table(table.slice(0, most_rows)))
-    file = console.file
-    text = file.getvalue().rstrip() if isinstance(file, io.StringIO) else ""
-    return f"{text}\n({table.num_rows:,} rows)"
+    file = io.StringIO()
+    Console(width=160, file=file, color_system=None).print(rich_table(table.slice(0, most_rows)))
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    return "\n".join([*filter(None, lines), f"({table.num_rows:,} rows)"])
 
 
 def rich_table(table: pa.Table, *, title: str | None = None) -> Any:
@@ -153,7 +152,9 @@ def rich_table(table: pa.Table, *, title: str | None = None) -> Any:
     drawn = RichTable(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for field in table.schema:
         is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        drawn.add_column(field.name, justify="right" if is_number else "left", overflow="fold")
+        drawn.add_column(
+            field.name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number
+        )
     for row in table.to_pylist():
         drawn.add_row(*(Text(format_value(value)) for value in row.values()))
     return drawn

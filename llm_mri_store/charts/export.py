@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import html
 import json
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +12,8 @@ import altair as alt
 import vl_convert
 from altair.utils.schemapi import SchemaValidationError
 
-from llm_mri_store.errors import ExportError, WriteFailed
+from llm_mri_store.errors import ExportError
+from llm_mri_store.store.files import replace_file
 
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -98,7 +96,7 @@ def save_chart(chart: alt.TopLevelMixin, path: Path | str, *, scale: float = 2.0
         )
     if not scale > 0:
         raise ExportError(f"scale is {scale}; it must be above 0 (2 gives two pixels for each of the chart)")
-    _replace_file(target, encode(chart_specification(chart), scale))
+    replace_file(target, encode(chart_specification(chart), scale))
     return target
 
 
@@ -194,28 +192,3 @@ _ENCODERS: Final[dict[str, Callable[[dict[str, Any], float], bytes]]] = {
     ".png": _png,
     ".svg": _svg,
 }
-
-
-def _replace_file(target: Path, content: bytes) -> None:
-    """Writes a file beside its place and moves it there, so that a reader never sees half of it."""
-    if not target.parent.is_dir():
-        raise WriteFailed(f"cannot write {target}: there is no folder {target.parent}; make it first")
-    staged = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        try:
-            staged.write_bytes(content)
-            os.replace(staged, target)
-        finally:
-            staged.unlink(missing_ok=True)
-    except OSError as error:
-        raise WriteFailed(_why_write_failed(error, target)) from error
-
-
-def _why_write_failed(error: OSError, target: Path) -> str:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return f"no space left to write {target}; free some space and write it again"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"no permission to write {target}; choose a folder you may write to"
-    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}:
-        return f"cannot write {target}: a folder is in the way; choose another name"
-    return f"cannot write {target}: {error.strerror or error}"

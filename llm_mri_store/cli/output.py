@@ -28,7 +28,7 @@ def print_rows(table: Table, form: str, output: Path | None = None) -> None:
     elif form == "table":
         print_rich(rich_table(table.arrow))
     else:
-        click.get_binary_stream("stdout").write(encode_table(table.arrow, form))
+        click.echo(encode_table(table.arrow, form), nl=False)
 
 
 def print_rich(what: RenderableType) -> None:

@@ -45,4 +45,5 @@ def reduce(scan_name: str | None, store_path: Path | None, quiet: bool, **option
     with showing_progress(quiet=quiet) as progress:
         reduction = chosen.reduce(progress=progress, **options)
     print_rows(reduction.layer_table(), "table")
-    say(f"reduction {chosen.name}/{reduction.name} is there; next: llm-mri heatmap {chosen.name}")
+    if not quiet:
+        say(f"reduction {chosen.name}/{reduction.name} is there; next: llm-mri heatmap {chosen.name}")

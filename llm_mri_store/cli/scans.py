@@ -65,7 +65,8 @@ def scan(model: str, corpus: str, store_path: Path | None, quiet: bool, **option
     with showing_progress(quiet=quiet) as progress:
         done = open_store(store_path).scan(model, corpus, progress=progress, **options)
     print_rows(done.summary(), "table")
-    say(f"scan {done.name!r} is complete; next: llm-mri reduce {done.name}")
+    if not quiet:
+        say(f"scan {done.name!r} is complete; next: llm-mri reduce {done.name}")
 
 
 @click.command()
@@ -104,7 +105,8 @@ def verify(scan_name: str | None, store_path: Path | None, form: str, quiet: boo
     with showing_progress(quiet=quiet) as progress:
         problems = store.verify(scan_name, progress=progress)
     if not problems:
-        say("every file is as it was committed")
+        if not quiet:
+            say("every file is as it was committed")
         return
     print_rows(problems_table(problems), form)
     say(f"{len(problems)} problems")

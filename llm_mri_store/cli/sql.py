@@ -56,7 +56,7 @@ def sql(
     \b
     llm-mri sql 'SELECT label, count(*) AS n FROM samples GROUP BY label ORDER BY n'
     llm-mri sql heatmap -p layer=6 -p label=cooking
-    """
+    """  # noqa: D301 - click wants the character itself
     store = open_store(store_path)
     if show_list:
         for named in store.queries.values():
