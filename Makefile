@@ -35,7 +35,7 @@ types: .venv/.installed  ## Do the types hold?
 	$(BIN)/mypy
 
 floors: .venv/.installed  ## Do imports go one way?
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 notebooks: .venv/.installed  ## Run every notebook from a clean kernel and compare with what is committed
 	$(BIN)/python notebooks/run.py --check

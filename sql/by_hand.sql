@@ -6,76 +6,125 @@
 --   .read sql/by_hand.sql
 --   .read sql/views.sql
 --
--- Then run any file of sql/queries, giving its parameters: SET VARIABLE does not reach $name, so
--- wrap it as PREPARE q AS <the file>; EXECUTE q(layer := 6, label := NULL).
--- Digests are not checked here: 'llm-mri verify' does that.
+-- Then run any file of sql/queries, giving every parameter its value: PREPARE q AS <the file>, and
+-- EXECUTE q(layer := 6, label := NULL). Digests are not checked here: 'llm-mri verify' does that.
 
 CREATE VIEW stored_scans AS
-SELECT
-    regexp_extract(filename, 'scans/([^/]+)/scan\.json$', 1) AS scan,
-    spec.*,
-    CAST(created AS TIMESTAMP) AS created,
-    identity
-FROM read_json(getvariable('store') || '/scans/*/scan.json', filename = true);
+WITH records AS (
+    SELECT
+        regexp_extract(filename, 'scans/([^/]+)/scan\.json$', 1) AS scan,
+        spec,
+        created,
+        identity
+    FROM read_json(
+        getvariable('store') || '/scans/*/scan.json',
+        filename = true,
+        columns = {
+            spec: 'STRUCT(
+                model VARCHAR, revision VARCHAR, random_weights BIGINT, corpus VARCHAR, split VARCHAR,
+                labels VARCHAR[], n_samples BIGINT, site VARCHAR, pooling VARCHAR, layers INTEGER[],
+                hidden_size INTEGER, max_tokens INTEGER, dtype VARCHAR
+            )',
+            created: 'TIMESTAMP',
+            identity: 'VARCHAR'
+        }
+    )
+),
 
-CREATE VIEW stored_reductions AS
+chunks AS (
+    SELECT
+        regexp_extract(filename, 'scans/([^/]+)/chunks/', 1) AS scan,
+        CAST(sum(n_samples) AS BIGINT) AS n_stored
+    FROM read_json(
+        getvariable('store') || '/scans/*/chunks/*/chunk.json',
+        filename = true,
+        columns = {n_samples: 'BIGINT'}
+    )
+    GROUP BY ALL
+)
+
+SELECT
+    records.scan,
+    CASE WHEN chunks.n_stored = spec.n_samples THEN 'complete' ELSE 'partial' END AS status,
+    spec.n_samples,
+    coalesce(chunks.n_stored, 0) AS n_stored,
+    spec.model,
+    spec.revision,
+    spec.random_weights,
+    spec.corpus,
+    spec.split,
+    spec.labels,
+    spec.site,
+    spec.pooling,
+    spec.layers,
+    spec.hidden_size,
+    spec.max_tokens,
+    spec.dtype,
+    records.created,
+    records.identity
+FROM records
+LEFT JOIN chunks
+    ON records.scan = chunks.scan;
+
+CREATE VIEW all_layers AS
 SELECT
     regexp_extract(filename, 'scans/([^/]+)/reductions/', 1) AS scan,
     regexp_extract(filename, 'reductions/([^/]+)/reduction\.json$', 1) AS reduction,
-    spec.*,
-    list_transform(layers, lambda one: one.layer) AS layers,
-    CAST(created AS TIMESTAMP) AS created
-FROM read_json(getvariable('store') || '/scans/*/reductions/*/reduction.json', filename = true);
-
-CREATE VIEW stored_samples AS
-SELECT *
-FROM read_parquet(
-    getvariable('store') || '/scans/' || getvariable('scan') || '/chunks/*/samples.parquet',
-    hive_partitioning = false
+    spec,
+    layers,
+    created
+FROM read_json(
+    getvariable('store') || '/scans/*/reductions/*/reduction.json',
+    filename = true,
+    columns = {
+        spec: 'STRUCT(
+            method VARCHAR, n_components INTEGER, grid INTEGER, bins VARCHAR, seed BIGINT, template VARCHAR
+        )',
+        layers: 'STRUCT(
+            layer INTEGER, is_degenerate BOOLEAN, n_fitted BIGINT, n_excluded BIGINT, n_clipped BIGINT,
+            relative_spread DOUBLE, total_variance DOUBLE, explained_variance DOUBLE[],
+            explained_variance_ratio DOUBLE[], edges_x DOUBLE[], edges_y DOUBLE[]
+        )[]',
+        created: 'TIMESTAMP'
+    }
 );
 
-CREATE VIEW stored_activations AS
-WITH long AS (
-    UNPIVOT (
-        SELECT *
-        FROM read_parquet(
-            getvariable('store') || '/scans/' || getvariable('scan') || '/chunks/*/activations.parquet',
-            hive_partitioning = false
-        )
-    )
-    ON COLUMNS('^layer_[0-9]+$')
-    INTO NAME layer_name VALUE vector
-)
+-- Without is_current: whether a scan still holds what was reduced is for 'llm-mri verify' to say.
+CREATE VIEW stored_reductions AS
 SELECT
-    CAST(substr(layer_name, 7) AS INTEGER) AS layer,
-    sample_id,
-    vector
-FROM long;
-
-CREATE VIEW stored_points AS
-SELECT *
-FROM read_parquet(
-    getvariable('store') || '/scans/' || getvariable('scan') || '/reductions/'
-    || getvariable('reduction') || '/points/*.parquet',
-    hive_partitioning = false
-);
+    scan,
+    reduction,
+    spec.method,
+    spec.n_components,
+    spec.grid,
+    spec.bins,
+    spec.seed,
+    spec.template,
+    list_transform(layers, lambda one: one.layer) AS layers,
+    list_transform(
+        list_filter(layers, lambda one: one.is_degenerate),
+        lambda one: one.layer
+    ) AS degenerate_layers,
+    created
+FROM all_layers;
 
 CREATE VIEW chosen_layers AS
-WITH found AS (
+WITH chosen AS (
     SELECT
-        spec.grid AS grid,
+        scan,
+        reduction,
+        spec.grid,
         unnest(layers) AS one
-    FROM read_json(
-        getvariable('store') || '/scans/' || getvariable('scan') || '/reductions/'
-        || getvariable('reduction') || '/reduction.json'
-    )
+    FROM all_layers
+    WHERE scan = getvariable('scan') AND reduction = getvariable('reduction')
 )
+
 SELECT
-    getvariable('scan') AS scan,
-    getvariable('reduction') AS reduction,
-    CAST(one.layer AS INTEGER) AS layer,
-    CAST(lead(one.layer) OVER (ORDER BY one.layer) AS INTEGER) AS next_layer,
-    CAST(grid AS INTEGER) AS grid,
+    scan,
+    reduction,
+    one.layer,
+    lead(one.layer) OVER (ORDER BY one.layer) AS next_layer,
+    grid,
     one.is_degenerate,
     one.n_fitted,
     one.n_excluded,
@@ -86,4 +135,30 @@ SELECT
     one.explained_variance_ratio,
     one.edges_x,
     one.edges_y
-FROM found;
+FROM chosen;
+
+CREATE VIEW stored_samples AS
+SELECT *
+FROM read_parquet(
+    getvariable('store') || '/scans/' || getvariable('scan') || '/chunks/*/samples.parquet',
+    hive_partitioning = false
+);
+
+CREATE VIEW stored_activations AS
+SELECT
+    CAST(substr(layer_name, 7) AS INTEGER) AS layer,
+    sample_id,
+    vector
+FROM read_parquet(
+    getvariable('store') || '/scans/' || getvariable('scan') || '/chunks/*/activations.parquet',
+    hive_partitioning = false
+)
+UNPIVOT INCLUDE NULLS (vector FOR layer_name IN (COLUMNS('^layer_[0-9]+$')));
+
+CREATE VIEW stored_points AS
+SELECT *
+FROM read_parquet(
+    getvariable('store') || '/scans/' || getvariable('scan') || '/reductions/'
+    || getvariable('reduction') || '/points/*.parquet',
+    hive_partitioning = false
+);

@@ -1,4 +1,5 @@
 -- The small tables a connection fills from the store's JSON records, before sql/views.sql is run.
+-- A damaged scan has its name and the status damaged; a damaged reduction scan and name alone.
 
 CREATE TABLE stored_scans (
     scan VARCHAR,

@@ -1,25 +1,17 @@
-"""The Neural Region Activation Graph (NRAG): built from rows of cells and edges, and written to files."""
+"""The Neural Region Activation Graph (NRAG), built from rows of cells and edges."""
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations
-from pathlib import Path
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import networkx as nx
 import pyarrow as pa
 
-from llm_mri_store.errors import ExportError, InvalidInput, UnknownName
+from llm_mri_store.analysis.graph_files import to_export_graph as to_export_graph
+from llm_mri_store.analysis.graph_files import write_graph as write_graph
+from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER
-from llm_mri_store.store.files import replace_file
-
-Parity = Literal["even", "odd"]
-PARITIES: Final[tuple[Parity, ...]] = ("even", "odd")
 
 _Cell = tuple[int, int, int]
 """Layer, x and y."""
@@ -171,7 +163,7 @@ def layers_of(graph: nx.DiGraph[str]) -> tuple[int, ...]:
     """The layers of a graph, ascending, also those without nodes.
 
     Raises:
-        InvalidInput: the graph does not say; it was not built by ``build_graph``.
+        InvalidInput: the graph does not say; it was not built by this package.
 
     >>> layers_of(nx.DiGraph(layers=(0, 1, 2)))
     (0, 1, 2)
@@ -180,171 +172,3 @@ def layers_of(graph: nx.DiGraph[str]) -> tuple[int, ...]:
     if layers is None:
         raise InvalidInput("the graph has no attribute 'layers'; build it with reduction.graph()")
     return tuple(layers)
-
-
-def project_layers(graph: nx.DiGraph[str], *, parity: Parity) -> nx.Graph[str]:
-    """Nodes of the even (or odd) layers, linked where they share a neighbour in a layer between.
-
-    Edges join neighbouring layers only, so the two parities are the two sides of a bipartite graph, and
-    every node k of the other side links its neighbours u, v to each other, as a paper its authors: two
-    cells that lead to k, two that k leads to, or one on each side of k. With a_uk the absolute weight of
-    the edge between u and k, whichever way it points, and S_k the sum of a_uk over k's neighbours,
-
-        w_uv = sum over k of  a_uk a_vk (1 / (S_k - a_uk) + 1 / (S_k - a_vk)) / 2
-
-    Each u hands its weight a_uk on to k's other neighbours in proportion to theirs; the mean of both ways
-    makes it undirected. Where k's weights are all 1 this is 1 / (n_k - 1), n_k being the number of its
-    neighbours: the collaboration weight of Newman, "Scientific collaboration networks. II", Phys. Rev. E
-    64, 016132 (2001), eq. 2. Its conservation holds for any weights: the strengths sum to the weight of
-    all edges whose end k has another neighbour. LLM-MRI asks networkx for Newman's weights on the directed
-    graph, which counts passages u -> k -> v alone, ignores weights, and admits no triangle.
-
-    A layer's parity is its number's where layers are contiguous; layers with gaps alternate from the first.
-
-    Returns:
-        An undirected graph: nodes of these layers with their attributes, also those that share nothing;
-        edge attribute ``weight``, > 0.
-
-    Raises:
-        InvalidInput: the parity is neither "even" nor "odd", or the graph does not say its layers.
-
-    >>> graph = nx.DiGraph([("0_0_0", "1_0_0"), ("0_1_1", "1_0_0")], layers=(0, 1))
-    >>> nx.set_node_attributes(graph, {node: int(node[0]) for node in graph}, "layer")
-    >>> list(project_layers(graph, parity="even").edges(data="weight"))
-    [('0_0_0', '0_1_1', 1.0)]
-    """
-    if parity not in PARITIES:
-        raise InvalidInput(f"parity is {parity!r}; it must be 'even' or 'odd'")
-    layers = layers_of(graph)
-    chosen = {
-        layer for index, layer in enumerate(layers) if (layers[0] + index) % 2 == PARITIES.index(parity)
-    }
-    projection: nx.Graph[str] = nx.Graph(layers=tuple(sorted(chosen)))
-    projection.add_nodes_from((node, data) for node, data in graph.nodes(data=True) if data[LAYER] in chosen)
-    shared: dict[str, dict[str, float]] = {}
-    for source, target, weight in graph.edges(data="weight", default=1.0):
-        kept, between = (source, target) if source in projection else (target, source)
-        if weight:
-            shared.setdefault(between, {})[kept] = abs(float(weight))
-    passed: dict[tuple[str, str], float] = {}
-    order = {node: index for index, node in enumerate(projection)}
-    for weights in shared.values():
-        total = math.fsum(weights.values())
-        for u, v in combinations(sorted(weights, key=order.__getitem__), 2):
-            a_u, a_v = weights[u], weights[v]
-            # The others' sum is at least the partner's weight; the difference can round below it, even to 0.
-            handed_on = a_u * a_v * (1 / max(total - a_u, a_v) + 1 / max(total - a_v, a_u)) / 2
-            passed[u, v] = passed.get((u, v), 0.0) + handed_on
-    projection.add_weighted_edges_from((u, v, weight) for (u, v), weight in passed.items())
-    return projection
-
-
-def to_export_graph(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
-    """A copy whose attributes are all numbers and text, as graph files need them.
-
-    The entry of a label becomes an attribute of its own: ``label_weights`` becomes
-    ``weight_<name>``, ``label_expected`` ``expected_<name>``, ``label_lift`` ``lift_<name>``, where
-    ``<name>`` is the label with every run of other characters than letters, digits and underscores
-    replaced by one underscore, and a number where two labels would share it (names that differ in case
-    alone count as shared, as Gephi ignores case). The graph attribute ``label_names`` maps label to name.
-    ``cell`` becomes ``cell_x`` and ``cell_y``. Lists and dictionaries of the graph become JSON text. A
-    value that is None, NaN or infinite is left out.
-
-    >>> graph = nx.DiGraph(labels=("a b",))
-    >>> graph.add_node("0_1_2", layer=0, cell=(1, 2), label_weights={"a b": 3}, n=3)
-    >>> to_export_graph(graph).nodes["0_1_2"]
-    {'layer': 0, 'cell_x': 1, 'cell_y': 2, 'weight_a_b': 3, 'n': 3}
-    """
-    names = _safe_names(graph.graph.get("labels", ()))
-    attributes = dict(graph.graph) | {"label_names": names}
-    exported: nx.DiGraph[str] = nx.DiGraph()
-    exported.graph.update({name: _scalar(value) for name, value in attributes.items()})
-    for node, node_attributes in graph.nodes(data=True):
-        exported.add_node(node, **_flattened(node_attributes, names))
-    for source, target, edge_attributes in graph.edges(data=True):
-        exported.add_edge(source, target, **_flattened(edge_attributes, names))
-    return exported
-
-
-def _safe_names(labels: Iterable[str]) -> dict[str, str]:
-    """Label -> a name of letters, digits and underscores, unlike every other but for case."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for label in labels:
-        stem = re.sub(r"\W+", "_", label) or "_"
-        name, number = stem, 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{stem}_{number}"
-        taken.add(name.casefold())
-        names[label] = name
-    return names
-
-
-def _scalar(value: object) -> object:
-    return json.dumps(value) if isinstance(value, Mapping | list | tuple) else value
-
-
-def _flattened(attributes: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if name == "cell":
-            flat[CELL_X], flat[CELL_Y] = value
-        elif name.startswith("label_") and isinstance(value, Mapping):
-            stem = {"weights": "weight"}.get(name.removeprefix("label_"), name.removeprefix("label_"))
-            flat.update({f"{stem}_{names[label]}": entry for label, entry in value.items()})
-        else:
-            flat[name] = _scalar(value)
-    return {
-        name: value
-        for name, value in flat.items()
-        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
-    }
-
-
-def write_graph(graph: nx.DiGraph[str], path: str | Path) -> None:
-    """Writes the graph to a file; its ending says how.
-
-    ``.graphml`` and ``.gexf`` open in Gephi, ``.graphml`` in Cytoscape and igraph too; ``.json`` is
-    networkx' node-link form. All hold the attributes of ``to_export_graph`` but for GEXF, which has no
-    place for those of the graph itself. The file appears whole or not at all; an existing one is replaced.
-
-    Raises:
-        ExportError: the ending is none of these.
-        WriteFailed: the operating system refused the write.
-
-    >>> write_graph(nx.DiGraph(), "nrag.png")
-    Traceback (most recent call last):
-    ...
-    llm_mri_store.errors.ExportError: a graph cannot be written to 'nrag.png'; use .gexf, .graphml or .json
-    """
-    target = Path(path)
-    encode = _ENCODERS.get(target.suffix.lower())
-    if encode is None:
-        *first, last = sorted(_ENCODERS)
-        raise ExportError(f"a graph cannot be written to {str(path)!r}; use {', '.join(first)} or {last}")
-    replace_file(target, encode(to_export_graph(graph)))
-
-
-def _graphml(graph: nx.DiGraph[str]) -> bytes:
-    file = io.BytesIO()
-    nx.write_graphml_xml(graph, file)
-    return file.getvalue()
-
-
-def _gexf(graph: nx.DiGraph[str]) -> bytes:
-    file = io.BytesIO()
-    nx.write_gexf(graph, file)
-    return file.getvalue()
-
-
-def _node_link(graph: nx.DiGraph[str]) -> bytes:
-    links = nx.node_link_data(graph, edges="edges")
-    return json.dumps(links, allow_nan=False, ensure_ascii=False).encode() + b"\n"
-
-
-_ENCODERS: Final[dict[str, Callable[[nx.DiGraph[str]], bytes]]] = {
-    ".gexf": _gexf,
-    ".graphml": _graphml,
-    ".json": _node_link,
-}

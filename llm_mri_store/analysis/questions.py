@@ -133,6 +133,62 @@ def nrag(
     )
 
 
+def correlations(selection: Selection, labels: Sequence[str] | None = None) -> pa.Table:
+    """Spearman's rho between the components of neighbouring layers (see ``analysis.correlations``).
+
+    Raises:
+        UnknownName: a label is not there.
+        QueryError, ReductionError: no scan or reduction is chosen.
+    """
+    from llm_mri_store.analysis.correlations import correlate_layers
+    from llm_mri_store.analysis.stored import points_by_layer, sample_column
+
+    opened = _opened(selection)
+    reduction = chosen_reduction(opened)
+    known = opened.scan.spec.labels
+    for label in labels or ():
+        if label not in known:
+            raise UnknownName("label", label, known=known, where=f"scan {opened.scan.name!r}")
+    of_samples = [None if one is None else str(one) for one in sample_column(opened.scan, LABEL)]
+    return correlate_layers(points_by_layer(reduction), of_samples, only=labels)
+
+
+def component_nrag(
+    selection: Selection,
+    labels: Sequence[str] | None = None,
+    *,
+    threshold: float | str | None = None,
+    fdr: float | None = None,
+    isolated: bool = False,
+) -> nx.DiGraph[str]:
+    """The graph of correlated components (see ``analysis.component_graph.build_component_graph``).
+
+    Raises:
+        InvalidInput: the threshold or level cannot be used.
+        UnknownName, QueryError, ReductionError: as ``correlations``.
+    """
+    from llm_mri_store.analysis.component_graph import build_component_graph
+
+    opened = _opened(selection)
+    record = chosen_reduction(opened).record
+    return build_component_graph(
+        correlations(selection, labels),
+        labels=list(labels) if labels is not None else list(opened.scan.spec.labels),
+        layers=[one.layer for one in record.layers],
+        n_components=record.spec.n_components,
+        degenerate_layers=[one.layer for one in record.layers if one.is_degenerate],
+        threshold=threshold,
+        fdr=fdr,
+        isolated=isolated,
+    )
+
+
+def _opened(selection: Selection) -> Opened:
+    if not selection.opened:
+        raise QueryError(f"this needs a scan: {next(iter(selection.absent.values()))}")
+    return selection.opened[0]
+
+
 def chosen_reduction(opened: Opened) -> ReductionEntry:
     """The reduction that is opened.
 

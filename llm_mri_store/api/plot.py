@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from llm_mri_store.api.reduction import Reduction
+    from llm_mri_store.api.table import Table
 
 Value = Literal["n", "share"]
 
@@ -83,6 +84,8 @@ class Plot:
         labels: Sequence[str] | str | None = None,
         *,
         isolated: bool = False,
+        threshold: float | str | None = None,
+        fdr: float | None = None,
         fixed: bool = False,
         min_weight_percentile: float = 0.0,
     ) -> alt.TopLevelMixin:
@@ -90,23 +93,32 @@ class Plot:
 
         Args:
             labels: its labels; all of the scan by default.
-            isolated: draw occupied cells without an edge.
+            isolated: draw nodes without an edge.
+            threshold: of a graph of components, as ``Reduction.graph``.
+            fdr: likewise.
             fixed: place nodes as in the graph of all labels, so that drawings can be compared.
             min_weight_percentile: leave out lighter edges than this percentile of the weights.
 
         Raises:
             UnknownName: a label is not there.
-            ReductionError: there is no grid.
+            InvalidInput: nothing to draw, or a threshold that cannot be used.
         """
-        graph = self.reduction.graph(labels, isolated=isolated)
+        graph = self.reduction.graph(labels, isolated=isolated, threshold=threshold, fdr=fdr)
+        return self.drawing(graph, fixed=fixed, min_weight_percentile=min_weight_percentile)
+
+    def drawing(
+        self, graph: nx.DiGraph[str], *, fixed: bool = False, min_weight_percentile: float = 0.0
+    ) -> alt.TopLevelMixin:
+        """Drawing of a graph that ``Reduction.graph`` gave, as ``graph`` makes it."""
         names = graph.graph["labels"]
         n = sum(graph.graph["label_totals"].values())
         who = " and ".join(repr(name) for name in names) if len(names) <= 2 else f"{len(names)} labels"
-        flat = self.reduction.degenerate_layers
         notes = self._provenance()
-        if flat:
+        if selection := graph.graph.get("selection"):
+            notes.append(f"edges join components of neighbouring layers with {selection} (Spearman)")
+        if flat := self.reduction.degenerate_layers:
             layers = ", ".join(str(layer) for layer in flat)
-            notes.append(f"no edges at degenerate layer {layers}: its activations do not vary between texts")
+            notes.append(f"degenerate layer {layers}: its activations do not vary between texts, so no edges")
         return charts.nrag_chart(
             self._with_texts(graph),
             title=f"Neural region activation graph, {who} (n = {n:,})",
@@ -115,12 +127,35 @@ class Plot:
             min_weight_percentile=min_weight_percentile,
         )
 
+    def probe(
+        self, scores: Table | None = None, *, metric: str = "balanced_accuracy", target: str = "label"
+    ) -> alt.TopLevelMixin:
+        """Score of linear probes by layer, with the baselines as bands.
+
+        Args:
+            scores: of ``Reduction.probe``; computed with its defaults if not given.
+            metric: the one to draw.
+            target: the column that was read, for the title.
+
+        Raises:
+            UnknownName: the scores have no such metric.
+        """
+        shown = scores if scores is not None else self.reduction.probe(target=target)
+        return charts.probe_chart(
+            shown.arrow,
+            metric=metric,
+            title=f"Reading the {target} layer by layer: {metric.replace('_', ' ')}",
+            subtitle=self._provenance(),
+        )
+
     def _fixed_positions(self) -> Mapping[str, tuple[float, float]]:
         return charts.layered_positions(self.reduction.graph(isolated=True))
 
     def _with_texts(self, graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
-        """The graph with a few texts on each node, for its tooltips."""
+        """The graph with a few texts on each node, for its tooltips; a component has none of its own."""
         shown = graph.copy()
+        if self.reduction.spec.grid is None:
+            return shown
         labels = set(graph.graph["labels"])
         for layer in sorted({attributes["layer"] for _, attributes in graph.nodes(data=True)}):
             for row in self.reduction.ask("cell_texts", layer=layer, limit=20).rows():
@@ -139,7 +174,7 @@ class Plot:
             grid = f", {spec.grid} x {spec.grid} cells between quantiles"
         return [
             f"{scan.spec.model} over {scan.spec.corpus}, {scan.spec.site} stream, "
-            f"{scan.spec.pooling} pooling; {spec.method.upper()}{grid}"
+            f"{scan.spec.pooling} pooling; {spec.method.upper()}, {spec.n_components} components{grid}"
         ]
 
     def _layer_notes(self, layer: int) -> list[str]:

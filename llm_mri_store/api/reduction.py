@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +12,39 @@ import pyarrow as pa
 from llm_mri_store import schema
 from llm_mri_store.analysis import questions
 from llm_mri_store.api.table import Table
-from llm_mri_store.errors import ReductionError, UnknownName
-from llm_mri_store.records import LayerDiagnostics, ReductionSpec
+from llm_mri_store.errors import InvalidInput, ReductionError, UnknownName
+from llm_mri_store.records import LayerDiagnostics, ProgressCallback, ReductionSpec, no_progress
 from llm_mri_store.store import catalogue
 from llm_mri_store.store.connection import Selection, select
-from llm_mri_store.store.files import read_parquet
 from llm_mri_store.store.paths import StorePaths
 
 if TYPE_CHECKING:
     import networkx as nx
 
+    from llm_mri_store.analysis.probe_spec import Metric
     from llm_mri_store.api.plot import Plot
     from llm_mri_store.api.scan import Scan
 
+
+class ProbeOptions(TypedDict, total=False):
+    """What a probe may be told; see ``Reduction.probe``."""
+
+    target: str
+    groups: str | None
+    n_splits: int
+    n_repeats: int
+    seed: int
+    metrics: Sequence[Metric]
+
+
 ALL_LABELS = "all"
 """Name of the row over all labels in a table of metrics."""
+
+
+def _as_list(labels: Sequence[str] | str | None) -> list[str] | None:
+    if labels is None:
+        return None
+    return [labels] if isinstance(labels, str) else list(labels)
 
 
 class Reduction:
@@ -101,21 +119,81 @@ class Reduction:
         """
         return self.ask("edges", label=label, layer=layer, degenerate=degenerate)
 
+    def edge_rows(
+        self,
+        labels: Sequence[str] | str | None = None,
+        *,
+        threshold: float | str | None = None,
+        fdr: float | None = None,
+    ) -> Table:
+        """The edges of ``graph`` as rows, one per label and edge.
+
+        With a grid those of the query ``edges_all_labels``, without one the rows of ``correlations`` that
+        pass the threshold or FDR level.
+        """
+        wanted = _as_list(labels)
+        if self.spec.grid is not None:
+            self._refuse_threshold(threshold, fdr)
+            return self.ask("edges_all_labels", labels=wanted)
+        from llm_mri_store.analysis.edge_selection import select_edges
+
+        return Table(select_edges(self.correlations(wanted).arrow, threshold=threshold, fdr=fdr))
+
+    def correlations(self, labels: Sequence[str] | str | None = None) -> Table:
+        """Spearman's rho between components of neighbouring layers, with p and q, a row per label and pair.
+
+        Args:
+            labels: which labels; each of the scan by default.
+
+        Returns:
+            label, layer, next_layer, source, target, from_component, to_component, n, rho, p, q; what they
+            mean stands in ``analysis.correlations.correlate_layers``.
+        """
+        return Table(questions.correlations(self._selection(), _as_list(labels)))
+
     def graph(
-        self, labels: Sequence[str] | str | None = None, *, isolated: bool = False, degenerate: bool = False
+        self,
+        labels: Sequence[str] | str | None = None,
+        *,
+        isolated: bool = False,
+        degenerate: bool = False,
+        threshold: float | str | None = None,
+        fdr: float | None = None,
     ) -> nx.DiGraph[str]:
-        """The NRAG: occupied cells as nodes, samples that go from one to the next as edges.
+        """The NRAG.
+
+        With a grid, occupied cells are nodes and edges count the samples that go from one to the next.
+        Without one, components are nodes and edges join those whose points correlate.
 
         Args:
             labels: its labels; all of the scan by default.
-            isolated: keep occupied cells without an edge.
-            degenerate: keep edges at degenerate layers, as LLM-MRI does.
+            isolated: keep nodes without an edge.
+            degenerate: keep edges at degenerate layers, as LLM-MRI does (with a grid).
+            threshold: without a grid, least |rho| (0.3 by default), or a percentile such as ``"95%"``.
+            fdr: without a grid, largest q.
 
         Returns:
-            A networkx.DiGraph; its attributes stand in ``analysis.graph.build_graph``.
+            A networkx.DiGraph; its attributes stand in ``analysis.graph.build_graph`` and
+            ``analysis.component_graph.build_component_graph``.
+
+        Raises:
+            UnknownName: a label is not there.
+            InvalidInput: a threshold for a graph that counts, or one that cannot be used.
         """
-        wanted = [labels] if isinstance(labels, str) else labels
+        wanted = _as_list(labels)
+        if self.spec.grid is None:
+            return questions.component_nrag(
+                self._selection(), wanted, threshold=threshold, fdr=fdr, isolated=isolated
+            )
+        self._refuse_threshold(threshold, fdr)
         return questions.nrag(self._selection(), wanted, isolated=isolated, degenerate=degenerate)
+
+    def _refuse_threshold(self, threshold: object, fdr: object) -> None:
+        if threshold is not None or fdr is not None:
+            raise InvalidInput(
+                f"reduction {self.name!r} has a grid, so its edges count samples and have no rho; leave "
+                "threshold and fdr out, or reduce to more than 2 components"
+            )
 
     def metrics(self, labels: Sequence[str] | str | None = None) -> Table:
         """Graph metrics, a row for the graph of each label and one for the graph of them all.
@@ -128,11 +206,44 @@ class Reduction:
         """
         from llm_mri_store.analysis.graph_metrics import graph_metrics
 
-        wanted = [labels] if isinstance(labels, str) else list(labels or self.scan().labels)
+        wanted = _as_list(labels) or list(self.scan().labels)
         rows = [{"graph": label, **graph_metrics(self.graph([label]))} for label in wanted]
         if len(wanted) > 1:
             rows.append({"graph": ALL_LABELS, **graph_metrics(self.graph(wanted))})
         return Table(pa.Table.from_pylist(rows))
+
+    def probe_folds(
+        self, *, progress: ProgressCallback = no_progress, **options: Unpack[ProbeOptions]
+    ) -> Table:
+        """The scores of ``probe`` fold by fold: layer, features, metric, repeat, fold, score, n_train ..."""
+        from llm_mri_store.analysis.probing import probe_reduction
+
+        scan = catalogue.find_scan(self._store, self.scan_name)
+        return Table(probe_reduction(scan, self._entry(), progress=progress, **options))
+
+    def probe(self, *, progress: ProgressCallback = no_progress, **options: Unpack[ProbeOptions]) -> Table:
+        """How well a linear probe reads the label from each layer, and what of it points and cells keep.
+
+        Logistic regression on the full activations, on points and on one-hot cells, whose reducer is
+        fitted inside each training fold; the same repeated stratified folds for all, and baselines beside
+        them: the most frequent label, shuffled labels, the number of tokens alone.
+
+        Args:
+            progress: told after each fold of each layer.
+            **options: ``target``, the label or a covariate; ``groups``, a covariate whose values stay in
+                one fold; ``n_splits`` (5), ``n_repeats`` (5), ``seed`` (0), ``metrics``.
+
+        Returns:
+            layer (NULL for baselines that have none), features, metric, mean, sd, ci_low, ci_high (level
+            0.95, corrected for overlapping folds), n_folds, n_samples, n_labels.
+
+        Raises:
+            UnknownName: there is no such column or metric.
+            InvalidInput: a label has fewer samples than there are folds.
+        """
+        from llm_mri_store.analysis.probe_scores import summarise_scores
+
+        return Table(summarise_scores(self.probe_folds(progress=progress, **options).arrow))
 
     def scan(self) -> Scan:
         """The scan it reduces."""
@@ -185,13 +296,9 @@ class Reduction:
         Raises:
             UnknownName: the layer is not there.
         """
-        entry = self._entry()
-        self._refuse_unknown_layer(layer)
-        table = read_parquet(entry.points_file(layer), [schema.COORDINATES])
-        vectors = table[schema.COORDINATES].combine_chunks()
-        flat = vectors.values.to_numpy(zero_copy_only=False).reshape(len(vectors), -1)
-        absent = vectors.is_null().to_numpy(zero_copy_only=False)
-        return np.where(absent[:, None], np.float32(np.nan), flat)
+        from llm_mri_store.analysis.stored import stored_points
+
+        return stored_points(self._entry(), layer)
 
     def transform(self, activations: npt.NDArray[np.float32], *, layer: int) -> npt.NDArray[np.float32]:
         """Points of new samples, float32 (samples, components), from their activations at a layer.

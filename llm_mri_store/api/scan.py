@@ -11,7 +11,6 @@ import numpy.typing as npt
 from llm_mri_store import schema
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.table import Table
-from llm_mri_store.errors import UnknownName
 from llm_mri_store.records import Bins, Method, ProgressCallback, ReductionSpec, ScanSpec, no_progress
 from llm_mri_store.store import catalogue
 from llm_mri_store.store.connection import select
@@ -102,18 +101,9 @@ class Scan:
         Raises:
             UnknownName: the scan does not hold the layer.
         """
-        entry = self._entry()
-        if layer not in entry.spec.layers:
-            raise UnknownName("layer", layer, known=entry.spec.layers, where=f"scan {self.name!r}")
-        column = schema.layer_column(layer)
-        parts = []
-        for chunk in entry.chunks:
-            table = read_parquet(entry.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE, [column])
-            vectors = table[column].combine_chunks()
-            flat = vectors.values.to_numpy(zero_copy_only=False).reshape(-1, entry.spec.hidden_size)
-            absent = vectors.is_null().to_numpy(zero_copy_only=False)
-            parts.append(np.where(absent[:, None], np.float32(np.nan), flat))
-        return np.concatenate(parts)
+        from llm_mri_store.analysis.stored import stored_activations
+
+        return stored_activations(self._entry(), layer)
 
     def summary(self) -> Table:
         """Samples by label and in all, their lengths, and how many were left out and why."""

@@ -92,7 +92,9 @@ class Table:
         return render_text(self.arrow)
 
     def _repr_html_(self) -> str:
-        return self.to_pandas()._repr_html_() if len(self) <= 200 else f"<pre>{self!r}</pre>"
+        if len(self) > 200:
+            return f"<pre>{self!r}</pre>"
+        return self.to_pandas().to_html(index=False, escape=True, na_rep="")
 
 
 def encode_table(table: pa.Table, form: str) -> bytes:

@@ -13,6 +13,7 @@ from llm_mri_store.charts.graph import nrag_chart
 from llm_mri_store.charts.graph_layout import count_crossings, layered_positions
 from llm_mri_store.charts.graph_scales import EDGE_WIDTH_PX
 from llm_mri_store.charts.heatmap import heatmap_chart, heatmap_layers_chart
+from llm_mri_store.charts.probe import probe_chart
 from llm_mri_store.charts.theme import apply_theme
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "inert_json",
     "layered_positions",
     "nrag_chart",
+    "probe_chart",
     "save_chart",
     "vega_library",
 ]

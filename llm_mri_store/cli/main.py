@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from llm_mri_store.cli.demo import demo
+from llm_mri_store.cli.probe import probe
 from llm_mri_store.cli.questions import graph, heatmap, metrics
 from llm_mri_store.cli.reductions import reduce
 from llm_mri_store.cli.scans import ls, rm, scan, show, verify
@@ -53,5 +54,5 @@ def main() -> None:
     """
 
 
-for command in (demo, scan, reduce, ls, show, verify, rm, heatmap, graph, metrics, sql):
+for command in (demo, scan, reduce, ls, show, verify, rm, heatmap, graph, metrics, probe, sql):
     main.add_command(command)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
+import llm_mri_store
 from llm_mri_store.cli.options import (
     format_option,
     open_reduction,
@@ -42,13 +44,12 @@ def heatmap(
     """How many samples lie in each cell: a table, or a chart."""
     chosen = open_reduction(store_path, scan_name, reduction)
     if output is not None and output.suffix.lower() in CHART_ENDINGS:
-        from llm_mri_store.charts import save_chart
-
-        plot, value = chosen.plot, "share" if share else "n"
+        plot = chosen.plot
+        value: Literal["n", "share"] = "share" if share else "n"
         chart = (
             plot.heatmaps(label, value=value) if layer is None else plot.heatmap(layer, label, value=value)
         )
-        say_written(save_chart(chart, output))
+        say_written(llm_mri_store.save_chart(chart, output))
         return
     rows = (
         chosen.heatmaps(None if label is None else [label]) if layer is None else chosen.heatmap(layer, label)
@@ -68,6 +69,10 @@ def heatmap(
     "--label", "labels", multiple=True, help="Which label; may be given several times; all by default."
 )
 @click.option("--isolated", is_flag=True, help="Keep occupied cells without an edge.")
+@click.option(
+    "--threshold", help="Between components: least |rho|, or a percentile such as 95%.  [default: 0.3]"
+)
+@click.option("--fdr", type=float, help="Between components: largest q.")
 @click.option("--fixed", is_flag=True, help="Place nodes as in the graph of all labels.")
 @click.option(
     "--percentile", type=float, default=0.0, show_default=True, help="Draw only edges heavier than this."
@@ -80,6 +85,8 @@ def graph(
     reduction: str | None,
     labels: tuple[str, ...],
     isolated: bool,
+    threshold: str | None,
+    fdr: float | None,
     fixed: bool,
     percentile: float,
     form: str,
@@ -89,18 +96,16 @@ def graph(
     chosen = open_reduction(store_path, scan_name, reduction)
     wanted = list(labels) or None
     ending = "" if output is None else output.suffix.lower()
-    if output is not None and ending in CHART_ENDINGS:
-        from llm_mri_store.charts import save_chart
-
-        chart = chosen.plot.graph(wanted, isolated=isolated, fixed=fixed, min_weight_percentile=percentile)
-        say_written(save_chart(chart, output))
-    elif output is not None and ending in GRAPH_ENDINGS:
-        from llm_mri_store.analysis.graph import write_graph
-
-        write_graph(chosen.graph(wanted, isolated=isolated), output)
-        say_written(output)
+    if output is None or ending not in CHART_ENDINGS | GRAPH_ENDINGS:
+        print_rows(chosen.edge_rows(wanted, threshold=threshold, fdr=fdr), form, output)
     else:
-        print_rows(chosen.ask("edges_all_labels", labels=wanted), form, output)
+        built = chosen.graph(wanted, isolated=isolated, threshold=threshold, fdr=fdr)
+        if ending in CHART_ENDINGS:
+            drawing = chosen.plot.drawing(built, fixed=fixed, min_weight_percentile=percentile)
+            llm_mri_store.save_chart(drawing, output)
+        else:
+            llm_mri_store.write_graph(built, output)
+        say_written(output)
     say_degenerate(chosen.degenerate_layers)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from llm_mri_store import schema
 from llm_mri_store.errors import CorpusError, UnknownName
+from llm_mri_store.extraction.fingerprints import fingerprint_rows
 from llm_mri_store.schema import Status
 
 _KEPT_TYPES: Final = (
@@ -19,11 +19,9 @@ _KEPT_TYPES: Final = (
     pa.types.is_floating,
     pa.types.is_boolean,
     pa.types.is_string,
-    pa.types.is_large_string,
     pa.types.is_date,
     pa.types.is_timestamp,
 )
-_HASHED_ROWS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,8 @@ def prepare_corpus(
     Args:
         name: what to call the corpus.
         table: its rows.
-        text_column, label_column: which columns hold texts and labels.
+        text_column: which column holds the texts.
+        label_column: which column holds the labels.
         limit: read only the first rows.
         keep_invalid: keep rows whose text or label is null, with a status, instead of refusing them.
 
@@ -92,7 +91,7 @@ def prepare_corpus(
         status=_statuses(texts, labels),
         covariates=pa.schema([rows.schema.field(column) for column in covariates]),
         labels=tuple(sorted(pc.unique(labels).drop_null().to_pylist())),
-        fingerprint=fingerprint(rows),
+        fingerprint=fingerprint_rows(rows),
         notes=tuple(notes),
     )
 
@@ -116,39 +115,47 @@ def _refuse_bad_columns(name: str, table: pa.Table, text_column: str, label_colu
 
 
 def _as_texts(name: str, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = _decoded(values)
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        if pa.types.is_null(values.type):
-            return values.cast(pa.string())
-        raise CorpusError(
-            f"column {column!r} of corpus {name!r} holds {values.type}, not text; choose another with "
-            "--text-column"
-        )
-    return values.cast(pa.string())
-
-
-def _as_labels(name: str, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = _decoded(values)
-    kind = values.type
-    if (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_null(kind)
-    ):
+    values = _plain(values)
+    if pa.types.is_string(values.type) or pa.types.is_null(values.type):
         return values.cast(pa.string())
     raise CorpusError(
-        f"column {column!r} of corpus {name!r} holds {kind}; labels must be class labels, strings, integers "
-        "or booleans (choose another with --label-column)"
+        f"column {column!r} of corpus {name!r} holds {values.type}, not text; choose another with "
+        "--text-column"
     )
 
 
-def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dictionary-encoded values as plain ones, string views as strings."""
+def _as_labels(name: str, column: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = _plain(values)
+    label_types = (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    if any(is_label(values.type) for is_label in label_types):
+        return values.cast(pa.string())
+    raise CorpusError(
+        f"column {column!r} of corpus {name!r} holds {values.type}; labels must be class labels, strings, "
+        "integers or booleans (choose another with --label-column)"
+    )
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same values in one type a kind, so that a corpus is the same whatever container held it.
+
+    Dictionaries are decoded; strings, integers, floats, dates and timestamps become string, int64,
+    float64, date32 and timestamp[us] where that loses nothing.
+    """
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    return values.cast(pa.string()) if values.type == pa.string_view() else values
+    kind = values.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return values.cast(pa.string())
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return values.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        return values.cast(pa.float64())
+    if pa.types.is_date(kind):
+        return values.cast(pa.date32())
+    if pa.types.is_timestamp(kind):
+        with suppress(pa.ArrowInvalid):
+            return values.cast(pa.timestamp("us", kind.tz))
+    return values
 
 
 def _refuse_nulls(name: str, column: str, values: pa.ChunkedArray) -> None:
@@ -168,7 +175,7 @@ def _covariates(table: pa.Table, used: set[str]) -> tuple[dict[str, pa.ChunkedAr
     for column in table.schema.names:
         if column in used:
             continue
-        values = _decoded(table[column])
+        values = _plain(table[column])
         if not any(is_kept(values.type) for is_kept in _KEPT_TYPES):
             notes.append(f"column {column!r} ({values.type}) is no covariate and was left out")
             continue
@@ -184,25 +191,15 @@ def _covariates(table: pa.Table, used: set[str]) -> tuple[dict[str, pa.ChunkedAr
 
 
 def _statuses(texts: pa.ChunkedArray, labels: pa.ChunkedArray) -> tuple[Status, ...]:
-    statuses = []
-    for text, label in zip(texts.to_pylist(), labels.to_pylist(), strict=True):
-        if text is None:
-            statuses.append(Status.NULL_TEXT)
-        elif not text.strip():
-            statuses.append(Status.EMPTY)
-        elif label is None:
-            statuses.append(Status.NULL_LABEL)
-        else:
-            statuses.append(Status.OK)
-    return tuple(statuses)
-
-
-def fingerprint(rows: pa.Table) -> str:
-    """Hex sha256 of a table's column names, types and values, whatever its chunks."""
-    digest = hashlib.sha256()
-    for field in rows.schema:
-        digest.update(f"{field.name}:{field.type}\n".encode())
-    for batch in rows.to_batches(max_chunksize=_HASHED_ROWS):
-        for row in zip(*(batch.column(place).to_pylist() for place in range(batch.num_columns)), strict=True):
-            digest.update(msgspec.json.encode(row))
-    return digest.hexdigest()
+    """What can be said of each row before it is read; a missing text outweighs a missing label."""
+    has_no_text = pc.is_null(texts)
+    is_blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), False)
+    status = pc.case_when(
+        pc.make_struct(has_no_text, is_blank, pc.is_null(labels)),
+        Status.NULL_TEXT.value,
+        Status.EMPTY.value,
+        Status.NULL_LABEL.value,
+        Status.OK.value,
+    )
+    by_word = {one.value: one for one in Status}
+    return tuple(by_word[word] for word in status.to_pylist())

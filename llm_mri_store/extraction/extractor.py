@@ -83,7 +83,7 @@ def extract(
     """
     readable = [place for place, one in enumerate(status) if one in {Status.OK, Status.NULL_LABEL}]
     encoded, truncated = _tokenize(model, [texts[place] or "" for place in readable], plan.max_tokens)
-    vectors = np.full((len(texts), len(plan.layers), model.hidden_size), np.nan, dtype=np.float32)
+    vectors = np.full((len(texts), len(plan.layers), model.traits.hidden_size), np.nan, dtype=np.float32)
     lengths = [len(ids) for ids in encoded["input_ids"]]
     for batch in plan_batches(lengths, batch_tokens=plan.batch_tokens):
         places = [readable[one] for one in batch]
@@ -119,7 +119,7 @@ def _tokenize(
             truncated = [len(ids) > max_tokens for ids in whole]
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(f"the tokenizer cannot read these texts: {error}") from error
-    keys = model.inputs & {"input_ids", "token_type_ids"} & set(encoding)
+    keys = model.traits.inputs & {"input_ids", "token_type_ids"} & set(encoding)
     return {key: encoding[key] for key in sorted(keys)}, truncated
 
 
@@ -128,19 +128,20 @@ def _forward(
 ) -> npt.NDArray[np.float32]:
     """One forward pass: float32 (texts, layers, hidden)."""
     longest = max(len(ids) for ids in encoded["input_ids"])
-    pad_id = model.tokenizer.pad_token_id or 0
+    filler = model.traits.padding_id
     inputs = {
-        key: _padded(rows, longest, pad_id if key == "input_ids" else 0).to(model.device)
+        key: _padded(rows, longest, filler if key == "input_ids" else 0).to(model.device)
         for key, rows in encoded.items()
     }
     mask = _padded([[1] * len(ids) for ids in encoded["input_ids"]], longest, 0).to(model.device)
-    if "attention_mask" in model.inputs:
+    if "attention_mask" in model.traits.inputs:
         inputs["attention_mask"] = mask
     try:
         with torch.inference_mode():
             states = model.module(**inputs, output_hidden_states=True).hidden_states
             pooled = torch.stack([pool(states[layer], mask, plan.pooling) for layer in plan.layers], dim=1)
-            return pooled.cpu().numpy()
+            vectors: npt.NDArray[np.float32] = pooled.cpu().numpy()
+            return vectors
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"{model.device} has too little memory for a batch of {plan.batch_tokens} tokens; use a smaller "
@@ -160,7 +161,7 @@ def _padded(rows: list[list[int]], length: int, value: int) -> torch.Tensor:
 def _final_status(
     status: Sequence[Status], n_tokens: npt.NDArray[np.int32], vectors: npt.NDArray[np.float32]
 ) -> tuple[Status, ...]:
-    finite = np.isfinite(vectors).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(vectors).all(axis=(1, 2)))
     final = []
     for place, one in enumerate(status):
         if one in {Status.OK, Status.NULL_LABEL} and n_tokens[place] == 0:

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol, TypeAlias
 
-import fsspec
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet as pq
 
-from llm_mri_store.errors import CorpusError, UnknownName
+from llm_mri_store.errors import CorpusError
+from llm_mri_store.extraction.files import ENDINGS, read_file, read_text_folder
+from llm_mri_store.extraction.hub import (
+    is_saved_dataset,
+    read_dataset,
+    read_hub_dataset,
+    read_saved_dataset,
+)
+from llm_mri_store.extraction.rows import table_of_rows
 
-if TYPE_CHECKING:
-    import datasets
-    import pandas as pd
-    import polars as pl
 
-    CorpusLike = (
-        str
-        | Path
-        | pa.Table
-        | "datasets.Dataset"
-        | "datasets.DatasetDict"
-        | "datasets.IterableDataset"
-        | "pd.DataFrame"
-        | "pl.DataFrame"
-        | Iterable[Mapping[str, object]]
-    )
+class ArrowStream(Protocol):
+    """What gives its rows as Arrow: pandas and polars data frames, Arrow tables and readers."""
 
-DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
-JSON_LINES: Final = frozenset({".jsonl", ".ndjson", ".json"})
-PARQUET: Final = frozenset({".parquet", ".pq"})
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The Arrow C stream of its rows."""
+        ...
+
+
+Rows: TypeAlias = Iterable[Mapping[str, object]]
+CorpusLike: TypeAlias = str | Path | ArrowStream | Rows | Mapping[str, Rows]
+"""What a corpus is read from: an address, a data frame or table, records, a dataset, a dict of its splits."""
+
 DEMO_CORPUS: Final = Path(__file__).with_name("demo_corpus.jsonl")
 """The corpus that ships with the package: 300 texts, 5 labels, covariates tense and n_words."""
 
@@ -63,167 +60,68 @@ def read_corpus(
         What to call it, and a table; class labels are given by their names.
 
     Raises:
-        CorpusError: it does not exist or cannot be read.
+        CorpusError: it does not exist or cannot be read, or it has no splits or subsets and one is named.
         UnknownName: it has no such split.
     """
+    if isinstance(corpus, str | Path) and _is_hub_name(str(corpus)):
+        name = str(corpus)
+        return name, read_hub_dataset(name, split=split, subset=subset, revision=revision)
+    for option, value in (("--subset", subset), ("--corpus-revision", revision)):
+        if value is not None:
+            raise CorpusError(f"only a dataset of the Hugging Face Hub has a {option}; leave it out")
     if isinstance(corpus, str | Path):
-        return _read_address(
-            str(corpus), text_columns=text_columns, split=split, subset=subset, revision=revision
-        )
-    if isinstance(corpus, pa.Table):
-        return "table", corpus
-    kind = type(corpus).__module__.partition(".")[0]
-    if kind == "datasets":
-        return _read_dataset(corpus, "dataset", split)
+        path = Path(corpus).expanduser()
+        if path.is_dir() and is_saved_dataset(path):
+            return path.name, read_saved_dataset(path, split)
+    elif _is_of_datasets(corpus):
+        return "dataset", read_dataset(corpus, "dataset", split)
+    if split is not None:
+        raise CorpusError("this corpus has no splits to choose from; leave --split out")
+    if isinstance(corpus, str | Path):
+        return _read_address(str(corpus), text_columns)
     if hasattr(corpus, "__arrow_c_stream__"):
-        return "data frame", _without_index(pa.table(corpus))
-    if kind == "pandas":
-        return "data frame", pa.Table.from_pandas(corpus, preserve_index=False)
-    return "records", _read_records(corpus)
+        return "table", _read_stream(corpus)
+    if isinstance(corpus, Iterable) and not isinstance(corpus, Mapping):
+        return "records", table_of_rows(corpus, where="records")
+    raise CorpusError(
+        f"a corpus cannot be read from {type(corpus).__name__}; give a path, a Hub id, a datasets.Dataset, a "
+        "data frame, an Arrow table or an iterable of mappings"
+    )
 
 
-def _without_index(table: pa.Table) -> pa.Table:
-    """Without the index columns that pandas adds."""
-    return table.select([name for name in table.schema.names if not name.startswith("__index_level_")])
+def _is_hub_name(address: str) -> bool:
+    path = Path(address).expanduser()
+    is_address = "://" in address or path.suffix.lower() in ENDINGS
+    looks_local = path.is_absolute() or address.startswith(".") or address.count("/") > 1
+    return not (is_address or looks_local or path.exists())
 
 
-def _read_records(records: object) -> pa.Table:
-    if not isinstance(records, Iterable):
-        raise CorpusError(
-            f"a corpus cannot be read from {type(records).__name__}; give a path, a Hub id, a "
-            "datasets.Dataset, a data frame, an Arrow table or an iterable of mappings"
-        )
-    rows = list(records)
-    if not all(isinstance(row, Mapping) for row in rows):
-        raise CorpusError("records of a corpus must be mappings such as {'text': ..., 'label': ...}")
-    try:
-        return pa.Table.from_pylist([dict(row) for row in rows])
-    except (pa.ArrowException, UnicodeEncodeError) as error:
-        raise CorpusError(f"the records do not make one table: {error}") from error
+def _is_of_datasets(corpus: object) -> bool:
+    # An object of the datasets library exists only where that library was imported.
+    datasets = sys.modules.get("datasets")
+    kinds = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
+    return any(isinstance(corpus, getattr(datasets, kind, ())) for kind in kinds)
 
 
-def _read_address(
-    address: str,
-    *,
-    text_columns: Sequence[str],
-    split: str | None,
-    subset: str | None,
-    revision: str | None,
-) -> tuple[str, pa.Table]:
-    path = Path(address)
-    ending = path.suffix.lower()
-    is_remote = "://" in address
-    if ending in DELIMITERS or ending in JSON_LINES or ending in PARQUET:
-        if not is_remote and not path.is_file():
-            raise CorpusError(f"no corpus at {address}: there is no such file")
-        return path.stem, _read_file(address, ending, text_columns)
-    if is_remote:
+def _read_address(address: str, text_columns: Sequence[str]) -> tuple[str, pa.Table]:
+    path = Path(address).expanduser()
+    if path.suffix.lower() in ENDINGS:
+        return path.stem, read_file(address, text_columns=text_columns)
+    if "://" in address:
         raise CorpusError(f"{address} must end in .csv, .tsv, .jsonl or .parquet")
     if path.is_dir():
-        return _read_folder(path, split)
+        return path.resolve().name, read_text_folder(path)
     if path.is_file():
         raise CorpusError(f"{address} is of no form known here: .csv, .tsv, .jsonl, .parquet, or a folder")
-    return _read_hub(address, split=split, subset=subset, revision=revision)
+    raise CorpusError(f"no corpus at {address}: there is no such file or folder")
 
 
-def _read_file(address: str, ending: str, text_columns: Sequence[str]) -> pa.Table:
+def _read_stream(corpus: object) -> pa.Table:
+    """Rows of a data frame or table, without the index columns that pandas adds."""
     try:
-        with fsspec.open(address, "rb") as file:
-            if ending in PARQUET:
-                return pq.read_table(file)
-            if ending in JSON_LINES:
-                return pa.json.read_json(file)
-            return pa.csv.read_csv(
-                file,
-                parse_options=pa.csv.ParseOptions(delimiter=DELIMITERS[ending], newlines_in_values=True),
-                convert_options=pa.csv.ConvertOptions(
-                    column_types=dict.fromkeys(text_columns, pa.string()),
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                    null_values=[""],
-                ),
-            )
-    except pa.ArrowInvalid as error:
-        words = str(error).splitlines()[0]
-        if "Empty" in words:
-            raise CorpusError(f"{address} is empty; a corpus needs a header and at least 2 rows") from error
-        raise CorpusError(f"{address} cannot be read as {ending[1:]}: {words}") from error
-    except (OSError, ImportError, ValueError, pa.ArrowException) as error:
-        raise CorpusError(f"{address} cannot be read: {error}") from error
-
-
-def _read_folder(folder: Path, split: str | None) -> tuple[str, pa.Table]:
-    if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json", "dataset_info.json")):
-        from datasets import load_from_disk
-
-        try:
-            dataset = load_from_disk(str(folder))
-        except Exception as error:
-            raise CorpusError(f"the dataset in {folder} cannot be read: {error}") from error
-        return _read_dataset(dataset, folder.name, split)
-    files = sorted(folder.glob("*/*.txt"))
-    if not files:
-        raise CorpusError(
-            f"{folder} holds no corpus: expected a folder written by save_to_disk, or one folder of .txt "
-            "files per label"
-        )
-    rows = []
-    for file in files:
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CorpusError(f"{file} cannot be read as UTF-8 text: {error}") from error
-        rows.append({"text": text, "label": file.parent.name, "file": file.name})
-    return folder.name, pa.Table.from_pylist(rows)
-
-
-def _read_hub(
-    address: str, *, split: str | None, subset: str | None, revision: str | None
-) -> tuple[str, pa.Table]:
-    from datasets import load_dataset
-
-    try:
-        dataset = load_dataset(address, subset, revision=revision)
-    except Exception as error:
-        raise CorpusError(
-            f"no corpus {address!r}: it is no file or folder here, and the Hugging Face Hub does not give it "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-        ) from error
-    return _read_dataset(dataset, address, split)
-
-
-def _read_dataset(dataset: object, name: str, split: str | None) -> tuple[str, pa.Table]:
-    from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
-
-    if isinstance(dataset, DatasetDict | IterableDatasetDict):
-        splits = [str(one) for one in dataset]
-        if split is None and len(splits) == 1:
-            split = splits[0]
-        if split is None:
-            raise CorpusError(f"{name} has the splits {', '.join(splits)}; choose one with --split")
-        if split not in splits:
-            raise UnknownName("split", split, known=splits, where=name)
-        dataset = dataset[split]
-    if isinstance(dataset, IterableDataset):
-        dataset = Dataset.from_list(list(dataset), features=dataset.features)
-    if not isinstance(dataset, Dataset):
-        raise CorpusError(f"a corpus cannot be read from {type(dataset).__name__}")
-    return name, _with_label_names(dataset)
-
-
-def _with_label_names(dataset: datasets.Dataset) -> pa.Table:
-    """The dataset's rows in their order, class labels by name (-1, which means none, as NULL)."""
-    from datasets import ClassLabel
-
-    if dataset._indices is not None:
-        dataset = dataset.flatten_indices()
-    table: pa.Table = dataset.with_format("arrow")[:]
-    for place, (column, feature) in enumerate(dataset.features.items()):
-        if isinstance(feature, ClassLabel):
-            names = [
-                None if one is None or one < 0 else feature.int2str(one) for one in table[column].to_pylist()
-            ]
-            table = table.set_column(place, column, pa.array(names, pa.string()))
-    with suppress(AttributeError):
-        table = table.replace_schema_metadata(None)
-    return table
+        table = pa.table(corpus)
+    except (pa.ArrowException, UnicodeEncodeError, ValueError, TypeError) as error:
+        raise CorpusError(f"the data frame cannot be read as Arrow: {str(error).splitlines()[0]}") from error
+    names = [name for name in table.schema.names if not name.startswith("__index_level_")]
+    kept = table if len(names) == table.num_columns else table.select(names)
+    return kept.replace_schema_metadata(None)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from llm_mri_store import schema
-from llm_mri_store.errors import AlreadyThere, InvalidInput, ReductionError, StoreCorrupt
-from llm_mri_store.pipeline.reducer_file import read_reducers, write_reducers
+from llm_mri_store.errors import AlreadyThere, InvalidInput
+from llm_mri_store.pipeline.activations import layer_activations, read_is_ok, refuse_unreducible
+from llm_mri_store.pipeline.reducer_file import write_reducers
+from llm_mri_store.pipeline.tables import points_table
+from llm_mri_store.pipeline.template import Template, find_template
 from llm_mri_store.records import (
     BINS,
     METHODS,
@@ -26,12 +25,8 @@ from llm_mri_store.records import (
     no_progress,
     spec_differences,
 )
-from llm_mri_store.reduction.grid import assign_cells, bin_edges
-from llm_mri_store.reduction.linear import fit_linear
-from llm_mri_store.reduction.moments import Moments, add_samples, begin_moments, relative_spread
-from llm_mri_store.reduction.reducers import LinearReducer, Reducer, UmapReducer
-from llm_mri_store.reduction.umap import fit_umap
-from llm_mri_store.schema import Status
+from llm_mri_store.reduction.layers import apply_layer, fit_layer
+from llm_mri_store.reduction.reducers import Reducer
 from llm_mri_store.store.catalogue import (
     ReductionEntry,
     ScanEntry,
@@ -42,14 +37,9 @@ from llm_mri_store.store.catalogue import (
     versions,
 )
 from llm_mri_store.store.commit import commit_folder
-from llm_mri_store.store.files import file_digests, read_parquet, write_json, write_parquet
+from llm_mri_store.store.files import file_digests, write_json, write_parquet
 from llm_mri_store.store.lock import scan_lock
-from llm_mri_store.store.paths import StorePaths, check_name
-
-Float32 = npt.NDArray[np.float32]
-
-_EPSILON: Final = {"float32": 2.0**-23, "bfloat16": 2.0**-7, "float16": 2.0**-10}
-_TOLERATED_EPSILONS: Final = 16
+from llm_mri_store.store.paths import StorePaths, as_name, check_name
 
 
 def run_reduction(
@@ -65,7 +55,7 @@ def run_reduction(
     Args:
         store: the store.
         scan_name: the scan, complete.
-        spec: method and choices; with ``template`` the other reduction's reducers and edges are applied.
+        spec: method and choices; with ``template`` the other reduction's choices, reducers and edges.
         name: name of the reduction; by default such as ``pca-2``.
         progress: told how far it is, in layers.
 
@@ -80,23 +70,19 @@ def run_reduction(
     """
     check_spec(spec)
     scan = find_scan(store, scan_name)
-    if not scan.is_complete:
-        raise ReductionError(
-            f"scan {scan_name!r} is not complete ({scan.n_stored:,} of {scan.spec.n_samples:,} samples); run its "
-            "scan command again to finish it"
-        )
-    template = _find_template(store, spec, scan)
+    template = None if spec.template is None else find_template(store, spec.template, scan)
     if template is not None:
-        spec = _template_spec(template.record.spec, spec)
+        spec = template.spec
     name = check_name("reduction", name or _default_name(spec))
     source = chunks_digest(scan.chunks)
     with scan_lock(store, scan_name) as staging:
         if name in reduction_names(scan.paths):
             return _existing(find_reduction(scan, name), spec, source)
-        status = _read_status(scan)
+        refuse_unreducible(scan)
+        is_ok = read_is_ok(scan)
         with commit_folder(scan.paths.reduction(name), staging=staging) as folder:
-            _reduce_layers(
-                folder, scan, spec, status=status, template=template, source=source, progress=progress
+            _write_reduction(
+                folder, scan, spec, is_ok=is_ok, template=template, source=source, progress=progress
             )
     return find_reduction(scan, name)
 
@@ -127,7 +113,7 @@ def check_spec(spec: ReductionSpec) -> None:
 
 def _default_name(spec: ReductionSpec) -> str:
     name = f"{spec.method}-{spec.n_components}"
-    return f"{name}-like-{spec.template.replace('/', '-')}"[:64] if spec.template else name
+    return as_name(f"{name}-like-{spec.template}") if spec.template else name
 
 
 def _existing(entry: ReductionEntry, spec: ReductionSpec, source: str) -> ReductionEntry:
@@ -144,277 +130,45 @@ def _existing(entry: ReductionEntry, spec: ReductionSpec, source: str) -> Reduct
     return entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Template:
-    record: ReductionRecord
-    reducers: dict[int, Reducer]
-
-
-def _find_template(store: StorePaths, spec: ReductionSpec, scan: ScanEntry) -> _Template | None:
-    if spec.template is None:
-        return None
-    scan_name, slash, name = spec.template.partition("/")
-    if not slash:
-        raise InvalidInput(f"a template is named SCAN/REDUCTION, got {spec.template!r}")
-    of_scan = find_scan(store, scan_name)
-    entry = find_reduction(of_scan, name)
-    if entry.record.spec.method == "umap":
-        raise ReductionError(
-            f"{spec.template} is a UMAP reduction, which cannot place the samples of another scan; use pca or svd"
-        )
-    if of_scan.spec.hidden_size != scan.spec.hidden_size or not set(scan.spec.layers) <= set(entry.layers):
-        raise ReductionError(
-            f"{spec.template} holds layers {_span(entry.layers)} of width {of_scan.spec.hidden_size}, scan "
-            f"{scan.name!r} layers {_span(scan.spec.layers)} of width {scan.spec.hidden_size}; a template must be "
-            "of the same architecture"
-        )
-    return _Template(record=entry.record, reducers=read_reducers(entry.folder / schema.REDUCER_FILE))
-
-
-def _template_spec(of_template: ReductionSpec, asked: ReductionSpec) -> ReductionSpec:
-    return ReductionSpec(
-        method=of_template.method,
-        n_components=of_template.n_components,
-        grid=of_template.grid,
-        bins=of_template.bins,
-        seed=of_template.seed,
-        scale=of_template.scale,
-        center=of_template.center,
-        n_neighbors=of_template.n_neighbors,
-        min_dist=of_template.min_dist,
-        metric=of_template.metric,
-        template=asked.template,
-    )
-
-
-def _span(layers: tuple[int, ...]) -> str:
-    return f"{layers[0]}-{layers[-1]}"
-
-
-def _read_status(scan: ScanEntry) -> npt.NDArray[np.bool_]:
-    """Which samples of the scan are ``ok``, bool (samples,)."""
-    parts = []
-    for chunk in scan.chunks:
-        table = read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, [schema.STATUS])
-        parts.append(np.asarray(table[schema.STATUS].to_pylist(), dtype=object) == Status.OK)
-    is_ok = np.concatenate(parts)
-    if is_ok.sum() < 2:
-        raise ReductionError(
-            f"scan {scan.name!r} has {int(is_ok.sum())} samples with an activation; a reduction needs at least 2"
-        )
-    return is_ok
-
-
-def _reduce_layers(
+def _write_reduction(
     folder: Path,
     scan: ScanEntry,
     spec: ReductionSpec,
     *,
-    status: npt.NDArray[np.bool_],
-    template: _Template | None,
+    is_ok: npt.NDArray[np.bool_],
+    template: Template | None,
     source: str,
     progress: ProgressCallback,
 ) -> None:
-    (folder / schema.POINTS_FOLDER).mkdir()
-    diagnostics: list[LayerDiagnostics] = []
+    """Fills the folder of a reduction, a layer at a time."""
+    points_folder = folder / schema.POINTS_FOLDER
+    points_folder.mkdir()
+    found: list[LayerDiagnostics] = []
     reducers: dict[int, Reducer] = {}
     total = len(scan.spec.layers)
+    n_excluded = int((~is_ok).sum())
     for place, layer in enumerate(scan.spec.layers):
         progress(Progress(job="reduce", done=place, total=total, note=f"layer {layer}"))
-        fitted = (
-            _fit_layer(scan, layer, spec, status)
+        activations = layer_activations(scan, layer, is_ok)
+        reduced = (
+            fit_layer(activations, spec, n_excluded=n_excluded)
             if template is None
-            else _apply_layer(scan, layer, template, status)
+            else apply_layer(
+                activations, template.reducers[layer], template.layers[layer], n_excluded=n_excluded
+            )
         )
-        found, cells = _grid_layer(fitted, layer, spec, status)
-        diagnostics.append(found)
-        reducers[layer] = fitted.reducer
-        points = _points_table(layer, fitted.points, cells, status, spec.n_components)
-        write_parquet(folder / schema.POINTS_FOLDER / schema.points_file(layer), points)
+        found.append(reduced.diagnostics)
+        reducers[layer] = reduced.reducer
+        write_parquet(points_folder / schema.points_file(layer), points_table(reduced, is_ok))
     write_reducers(folder / schema.REDUCER_FILE, reducers)
     record = ReductionRecord(
         created=now(),
         versions=versions(),
         source=source,
-        n_samples=len(status),
+        n_samples=len(is_ok),
         spec=spec,
-        layers=tuple(diagnostics),
+        layers=tuple(found),
         files=file_digests(folder),
     )
     write_json(folder / schema.REDUCTION_FILE, record)
     progress(Progress(job="reduce", done=total, total=total, note=f"{total} layers"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _FittedLayer:
-    """One layer's reducer, its points (of the samples that are ok) and what was found."""
-
-    reducer: Reducer
-    points: Float32
-    n_fitted: int
-    is_degenerate: bool
-    spread: float
-    tolerance: float
-    total_variance: float | None = None
-    explained: tuple[float, ...] = ()
-    edges: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-
-
-def _activations(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> Iterator[Float32]:
-    """The activations of samples that are ok, chunk by chunk, float32 (samples, hidden)."""
-    column = schema.layer_column(layer)
-    for chunk in scan.chunks:
-        path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
-        table = read_parquet(path, [column])
-        if table.num_rows != chunk.n_samples:
-            raise StoreCorrupt(
-                f"{path} has {table.num_rows} rows, not {chunk.n_samples}; run 'llm-mri verify'"
-            )
-        vectors = table[column].combine_chunks()
-        flat = vectors.values.to_numpy(zero_copy_only=False)
-        ids = slice(chunk.first_sample, chunk.first_sample + chunk.n_samples)
-        yield flat.reshape(chunk.n_samples, scan.spec.hidden_size)[is_ok[ids]]
-
-
-def _layer_moments(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> Moments:
-    moments: Moments | None = None
-    for part in _activations(scan, layer, is_ok):
-        if len(part):
-            moments = add_samples(moments or begin_moments(part), part)
-    if moments is None:
-        raise ReductionError(f"scan {scan.name!r} has no sample with an activation")
-    return moments
-
-
-def _fit_layer(
-    scan: ScanEntry, layer: int, spec: ReductionSpec, is_ok: npt.NDArray[np.bool_]
-) -> _FittedLayer:
-    epsilon = _EPSILON[scan.spec.dtype]
-    moments = _layer_moments(scan, layer, is_ok)
-    spread, tolerance = relative_spread(moments), _TOLERATED_EPSILONS * epsilon
-    size = scan.spec.hidden_size
-    if spread <= tolerance:
-        nothing = np.zeros(size)
-        reducer: Reducer = (
-            UmapReducer(minimum=moments.mean, weight=nothing)
-            if spec.method == "umap"
-            else LinearReducer(
-                mean=moments.mean, weight=nothing, components=np.zeros((spec.n_components, size))
-            )
-        )
-        points = np.zeros((moments.n, spec.n_components), dtype=np.float32)
-        return _FittedLayer(
-            reducer=reducer,
-            points=points,
-            n_fitted=moments.n,
-            is_degenerate=True,
-            spread=spread,
-            tolerance=tolerance,
-        )
-    if spec.method == "umap":
-        embedding = fit_umap(np.concatenate(list(_activations(scan, layer, is_ok))), spec)
-        return _FittedLayer(
-            reducer=embedding.reducer,
-            points=embedding.points,
-            n_fitted=moments.n,
-            is_degenerate=False,
-            spread=spread,
-            tolerance=tolerance,
-        )
-    fit = fit_linear(moments, spec.n_components, scale=spec.scale, center=spec.center, epsilon=epsilon)
-    parts = [fit.reducer.transform(part) for part in _activations(scan, layer, is_ok)]
-    return _FittedLayer(
-        reducer=fit.reducer,
-        points=np.concatenate(parts),
-        n_fitted=moments.n,
-        is_degenerate=False,
-        spread=spread,
-        tolerance=tolerance,
-        total_variance=fit.total_variance,
-        explained=tuple(float(one) for one in fit.explained_variance),
-    )
-
-
-def _apply_layer(
-    scan: ScanEntry, layer: int, template: _Template, is_ok: npt.NDArray[np.bool_]
-) -> _FittedLayer:
-    found = next(one for one in template.record.layers if one.layer == layer)
-    reducer = template.reducers[layer]
-    parts = [reducer.transform(part) for part in _activations(scan, layer, is_ok)]
-    return _FittedLayer(
-        reducer=reducer,
-        points=np.concatenate(parts),
-        n_fitted=0,
-        is_degenerate=found.is_degenerate,
-        spread=found.relative_spread,
-        tolerance=found.spread_tolerance,
-        edges=(found.edges_x, found.edges_y) if found.edges_x else None,
-    )
-
-
-def _grid_layer(
-    fitted: _FittedLayer, layer: int, spec: ReductionSpec, is_ok: npt.NDArray[np.bool_]
-) -> tuple[LayerDiagnostics, npt.NDArray[np.int16] | None]:
-    """Diagnostics, and cells int16 (samples that are ok, 2) where there is a grid."""
-    cells = None
-    edges: list[tuple[float, ...]] = [(), ()]
-    clipped = np.zeros(len(fitted.points), dtype=np.bool_)
-    if spec.grid is not None:
-        axes = []
-        for axis in (0, 1):
-            values = fitted.points[:, axis]
-            along = (
-                bin_edges(values, spec.grid, bins=spec.bins)
-                if fitted.edges is None
-                else np.asarray(fitted.edges[axis])
-            )
-            on_axis, outside = assign_cells(values, along)
-            axes.append(on_axis)
-            clipped |= outside
-            edges[axis] = tuple(float(edge) for edge in along)
-        cells = np.stack(axes, axis=1)
-    total = fitted.total_variance
-    return (
-        LayerDiagnostics(
-            layer=layer,
-            is_degenerate=fitted.is_degenerate,
-            n_fitted=fitted.n_fitted,
-            n_excluded=int((~is_ok).sum()),
-            n_clipped=int(clipped.sum()),
-            relative_spread=fitted.spread,
-            spread_tolerance=fitted.tolerance,
-            total_variance=total,
-            explained_variance=fitted.explained,
-            explained_variance_ratio=tuple(one / total for one in fitted.explained) if total else (),
-            edges_x=edges[0],
-            edges_y=edges[1],
-        ),
-        cells,
-    )
-
-
-def _points_table(
-    layer: int,
-    points: Float32,
-    cells: npt.NDArray[np.int16] | None,
-    is_ok: npt.NDArray[np.bool_],
-    n_components: int,
-) -> pa.Table:
-    n = len(is_ok)
-    coordinates = np.zeros((n, n_components), dtype=np.float32)
-    coordinates[is_ok] = points
-    absent = pa.array(~is_ok)
-    placed = np.zeros((n, 2), dtype=np.int16)
-    if cells is not None:
-        placed[is_ok] = cells
-    no_cell = ~is_ok if cells is not None else np.ones(n, dtype=np.bool_)
-    return pa.table(
-        [
-            pa.array(np.arange(n), pa.int64()),
-            pa.array(np.full(n, layer), pa.int16()),
-            pa.FixedSizeListArray.from_arrays(pa.array(coordinates.reshape(-1)), n_components, mask=absent),
-            pa.array(placed[:, 0], mask=no_cell),
-            pa.array(placed[:, 1], mask=no_cell),
-        ],
-        schema=schema.points_schema(n_components),
-    )

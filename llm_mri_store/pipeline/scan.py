@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
+from typing import Final
 
 from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput
+from llm_mri_store.extraction.choices import check_pooling, resolve_pooling
 from llm_mri_store.extraction.corpus import Corpus, prepare_corpus
-from llm_mri_store.extraction.extractor import (
-    CPU_BATCH_TOKENS,
-    GPU_BATCH_TOKENS,
-    ChunkActivations,
-    ReadingPlan,
-    extract,
-)
-from llm_mri_store.extraction.models import LoadedModel, ModelRequest, load_model, resolve_pooling
-from llm_mri_store.extraction.sources import read_corpus
+from llm_mri_store.extraction.extractor import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, ReadingPlan, extract
+from llm_mri_store.extraction.models import LoadedModel, ModelRequest, load_model
+from llm_mri_store.extraction.sources import CorpusLike, read_corpus
+from llm_mri_store.pipeline.meter import ScanMeter
+from llm_mri_store.pipeline.tables import activations_table, samples_table
 from llm_mri_store.records import (
     ChunkRecord,
     Covariate,
-    Progress,
     ProgressCallback,
     ScanSpec,
     no_progress,
@@ -45,9 +36,6 @@ from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths, as_name, check_name
-
-if TYPE_CHECKING:
-    from llm_mri_store.extraction.sources import CorpusLike
 
 _LOGGER: Final = logging.getLogger("llm_mri_store")
 _CHUNK_BYTES: Final = 64 * 2**20
@@ -138,9 +126,11 @@ def run_scan(root: Path, request: ScanRequest, *, progress: ProgressCallback = n
         done = {chunk.index for chunk in find_scan(store, name).chunks}
         missing = [index for index in range(spec.n_chunks) if index not in done]
         _announce(name, spec, model, missing)
-        meter = _Meter(corpus, spec, missing, progress)
+        meter = ScanMeter(corpus, spec, missing, progress)
         for index in missing:
             _scan_chunk(store, name, spec, index, corpus=corpus, model=model, staging=staging, meter=meter)
+        if missing:
+            meter.finish()
     return find_scan(store, name)
 
 
@@ -155,6 +145,7 @@ def _refuse_bad_request(request: ScanRequest) -> None:
     ):
         if value is not None and value < least:
             raise InvalidInput(f"{option} must be at least {least}, got {value}")
+    check_pooling(request.pooling)
     if request.name is not None:
         check_name("scan", request.name)
 
@@ -171,12 +162,9 @@ def _earlier_spec(root: Path, name: str) -> ScanSpec | None:
 def _make_spec(
     request: ScanRequest, corpus: Corpus, model: LoadedModel, *, earlier: ScanSpec | None
 ) -> ScanSpec:
+    traits = model.traits
     layers = _chosen_layers(request.layers, model)
-    if request.max_tokens is not None and request.max_tokens > model.max_tokens:
-        raise InvalidInput(
-            f"--max-tokens {request.max_tokens} is more than model {model.name!r} can take ({model.max_tokens})"
-        )
-    row_bytes = len(layers) * model.hidden_size * 4
+    row_bytes = len(layers) * traits.hidden_size * 4
     chunk_samples = min(_CHUNK_SAMPLES, max(1, _CHUNK_BYTES // row_bytes))
     batch_tokens = CPU_BATCH_TOKENS if model.device == "cpu" else GPU_BATCH_TOKENS
     if earlier is not None:
@@ -196,10 +184,10 @@ def _make_spec(
         labels=corpus.labels,
         n_samples=corpus.rows.num_rows,
         site=request.site,
-        pooling=resolve_pooling(request.pooling, is_causal=model.is_causal, force=request.force),
+        pooling=resolve_pooling(request.pooling, is_causal=traits.is_causal, force=request.force),
         layers=layers,
-        hidden_size=model.hidden_size,
-        max_tokens=request.max_tokens or model.max_tokens,
+        hidden_size=traits.hidden_size,
+        max_tokens=_chosen_max_tokens(request.max_tokens, model),
         dtype=model.dtype,
         chunk_samples=request.chunk_samples or chunk_samples,
         batch_tokens=request.batch_tokens or batch_tokens,
@@ -207,16 +195,30 @@ def _make_spec(
 
 
 def _chosen_layers(layers: Sequence[int] | None, model: LoadedModel) -> tuple[int, ...]:
+    there = range(model.traits.n_layers)
     if layers is None:
-        return tuple(range(model.n_layers))
+        return tuple(there)
     for layer in layers:
-        if not 0 <= layer < model.n_layers:
-            raise InvalidInput(
-                f"layer {layer} is not in model {model.name!r}; its layers are 0-{model.n_layers - 1}"
-            )
+        if layer not in there:
+            raise InvalidInput(f"layer {layer} is not in model {model.name!r}; its layers are 0-{there[-1]}")
     if not layers:
-        raise InvalidInput(f"no layer was chosen; layers of {model.name!r} are 0-{model.n_layers - 1}")
+        raise InvalidInput(f"no layer was chosen; layers of {model.name!r} are 0-{there[-1]}")
     return tuple(sorted(set(layers)))
+
+
+def _chosen_max_tokens(max_tokens: int | None, model: LoadedModel) -> int:
+    most, n_special = model.traits.max_tokens, model.traits.n_special_tokens
+    if max_tokens is None:
+        return most
+    if max_tokens > most:
+        raise InvalidInput(f"--max-tokens {max_tokens} is more than model {model.name!r} can take ({most})")
+    if max_tokens <= n_special:
+        # A tokenizer silently does not cut a text that it cannot cut to this length.
+        raise InvalidInput(
+            f"--max-tokens {max_tokens} leaves no token of a text: the tokenizer puts {n_special} of its own "
+            "around it"
+        )
+    return max_tokens
 
 
 def _announce(name: str, spec: ScanSpec, model: LoadedModel, missing: list[int]) -> None:
@@ -237,37 +239,6 @@ def _announce(name: str, spec: ScanSpec, model: LoadedModel, missing: list[int])
     )
 
 
-class _Meter:
-    """Counts characters, texts and tokens over the chunks that are still to do."""
-
-    def __init__(
-        self, corpus: Corpus, spec: ScanSpec, missing: list[int], progress: ProgressCallback
-    ) -> None:
-        # Cost goes with tokens, which are known only when a chunk comes up; characters stand for
-        # them, up to what a truncated text can hold.
-        lengths = pa.compute.fill_null(pa.compute.utf8_length(corpus.rows[schema.TEXT]), 0)
-        self._cost = np.minimum(lengths.to_numpy(), 8 * spec.max_tokens) + 16
-        self._total = sum(int(self._cost[list(spec.chunk_range(index))].sum()) for index in missing)
-        self._n_texts = sum(len(spec.chunk_range(index)) for index in missing)
-        self._progress = progress
-        self._done = self._texts = self._tokens = 0
-        self._begun = time.monotonic()
-
-    def add(self, first_sample: int, places: Sequence[int], n_tokens: int) -> None:
-        """Counts a batch: positions of its texts in the chunk that begins at ``first_sample``."""
-        self._done += int(self._cost[[first_sample + place for place in places]].sum())
-        self._texts += len(places)
-        self._tokens += n_tokens
-        rate = self._tokens / max(time.monotonic() - self._begun, 1e-9)
-        note = f"{self._texts:,} of {self._n_texts:,} texts, {rate:,.0f} tokens/s"
-        self._progress(Progress(job="scan", done=self._done, total=self._total, note=note))
-
-    def finish(self) -> None:
-        """Says that all is done, texts that were not read included."""
-        note = f"{self._n_texts:,} of {self._n_texts:,} texts"
-        self._progress(Progress(job="scan", done=self._total, total=self._total, note=note))
-
-
 def _scan_chunk(
     store: StorePaths,
     name: str,
@@ -277,11 +248,10 @@ def _scan_chunk(
     corpus: Corpus,
     model: LoadedModel,
     staging: Path,
-    meter: _Meter,
+    meter: ScanMeter,
 ) -> None:
     """Computes one chunk and commits it."""
     ids = spec.chunk_range(index)
-    rows = corpus.rows.slice(ids.start, len(ids))
     plan = ReadingPlan(
         layers=spec.layers,
         pooling=spec.pooling,
@@ -290,16 +260,14 @@ def _scan_chunk(
     )
     activations = extract(
         model,
-        rows[schema.TEXT].to_pylist(),
+        corpus.rows[schema.TEXT].slice(ids.start, len(ids)).to_pylist(),
         corpus.status[ids.start : ids.stop],
         plan,
         on_batch=lambda places, n_tokens: meter.add(ids.start, places, n_tokens),
     )
-    if index == spec.n_chunks - 1:
-        meter.finish()
     with commit_folder(store.scan(name).chunk(index), staging=staging) as folder:
-        write_parquet(folder / schema.SAMPLES_FILE, _samples_table(ids, rows, activations, corpus))
-        write_parquet(folder / schema.ACTIVATIONS_FILE, _activations_table(ids, spec, activations))
+        write_parquet(folder / schema.SAMPLES_FILE, samples_table(ids, corpus, activations))
+        write_parquet(folder / schema.ACTIVATIONS_FILE, activations_table(ids, spec, activations))
         record = ChunkRecord(
             index=index,
             first_sample=ids.start,
@@ -310,30 +278,3 @@ def _scan_chunk(
             versions=versions(),
         )
         write_json(folder / schema.CHUNK_FILE, record)
-
-
-def _samples_table(ids: range, rows: pa.Table, activations: ChunkActivations, corpus: Corpus) -> pa.Table:
-    columns = {
-        schema.SAMPLE_ID: pa.array(ids, pa.int64()),
-        schema.TEXT: rows[schema.TEXT],
-        schema.LABEL: rows[schema.LABEL],
-        schema.N_TOKENS: pa.array(activations.n_tokens),
-        schema.TRUNCATED: pa.array(activations.truncated),
-        schema.STATUS: pa.array([str(one) for one in activations.status], pa.string()),
-        **{field.name: rows[field.name] for field in corpus.covariates},
-    }
-    return pa.table(columns, schema=schema.samples_schema(corpus.covariates))
-
-
-def _activations_table(ids: range, spec: ScanSpec, activations: ChunkActivations) -> pa.Table:
-    absent = pa.array(~np.isfinite(activations.vectors).all(axis=(1, 2)))
-    columns = [pa.array(ids, pa.int64())]
-    columns += [
-        _vectors(activations.vectors[:, place], absent, spec.hidden_size) for place in range(len(spec.layers))
-    ]
-    return pa.table(columns, schema=schema.activations_schema(spec.layers, spec.hidden_size))
-
-
-def _vectors(vectors: npt.NDArray[np.float32], absent: pa.BooleanArray, size: int) -> pa.FixedSizeListArray:
-    flat = np.nan_to_num(np.ascontiguousarray(vectors)).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), size, mask=absent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ class LinearFit:
 
 
 def fit_linear(
-    moments: Moments, n_components: int, *, scale: bool, center: bool, epsilon: float
+    moments: Moments, n_components: int, *, scale: bool, center: bool, rounding: float
 ) -> LinearFit:
     """The leading principal axes of the (standardised) activations.
 
@@ -39,18 +40,22 @@ def fit_linear(
     of the scaled second moment about zero (not centred: SVD of the raw matrix). On standardised
     data both are the same subspace, as in LLM-MRI's 2-D path, where its randomised solver finds it
     approximately and with arbitrary signs. Signs here: the loading of largest magnitude is positive.
+    An axis along which the samples do not vary beyond rounding (there are fewer directions than
+    components) is a row of zeros: every sample has coordinate 0 there.
 
     Args:
         moments: of the fitted samples.
         n_components: axes to keep.
         scale: divide each feature by its population standard deviation.
         center: subtract each feature's mean.
-        epsilon: machine epsilon of the precision the model ran in; a feature whose standard deviation
-            is at most 4 of it, relative to its size, is rounding and gets no weight.
+        rounding: how far rounding alone moves an activation, relative to its size; a feature that
+            deviates no further is constant and gets no weight.
 
     Raises:
         ReductionError: there are fewer samples or features than components.
     """
+    if moments.n < 2:
+        raise ReductionError(f"a reduction needs at least 2 samples, got {moments.n}")
     covariance, mean = moments.covariance, moments.mean
     size = len(mean)
     limit = min(moments.n - 1 if center else moments.n, size)
@@ -59,11 +64,14 @@ def fit_linear(
             f"{n_components} components were asked for, but {moments.n} samples of {size} features have at "
             f"most {limit}; ask for fewer, or scan more texts"
         )
-    weight = _weights(covariance, mean, scale=scale, epsilon=epsilon)
+    weight = _weights(covariance, mean, scale=scale, rounding=rounding)
     scaled = covariance * np.outer(weight, weight)
     about = scaled if center else scaled + np.outer(mean * weight, mean * weight)
-    _, vectors = linalg.eigh(about, subset_by_index=[size - n_components, size - 1])
+    moment, vectors = linalg.eigh(about, subset_by_index=[size - n_components, size - 1])
     components = _fixed_signs(vectors[:, ::-1].T)
+    # Beyond the rank of the data an axis is arbitrary, and points along it would be rounding.
+    noise = (rounding * weight) ** 2 * (np.diagonal(covariance) + mean**2)
+    components[moment[::-1] <= _rounding_moments(components, noise, n=moments.n)] = 0.0
     unbiased = moments.n / (moments.n - 1)
     variance = np.einsum("kd,de,ke->k", components, scaled, components) * unbiased
     return LinearFit(
@@ -75,13 +83,27 @@ def fit_linear(
     )
 
 
-def _weights(covariance: Float64, mean: Float64, *, scale: bool, epsilon: float) -> Float64:
+def _weights(covariance: Float64, mean: Float64, *, scale: bool, rounding: float) -> Float64:
     variance = np.maximum(np.diagonal(covariance), 0.0)
     deviation = np.sqrt(variance)
-    varies = deviation > 4 * epsilon * np.sqrt(variance + mean**2)
+    varies = deviation > rounding * np.sqrt(variance + mean**2)
     if not scale:
         return np.ones_like(deviation)
     return np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
+
+
+def _rounding_moments(components: Float64, noise: Float64, *, n: int) -> Float64:
+    """The largest variance that rounding alone gives each axis over n samples.
+
+    Rounding's variance along the axis, times (1 + sqrt(features / samples))^2: the upper edge of the
+    spectrum of pure noise (Marchenko & Pastur 1967).
+
+    Args:
+        components: axes, float64 (components, features).
+        noise: variance that rounding gives each feature, float64 (features,).
+        n: samples.
+    """
+    return components**2 @ noise * (1 + math.sqrt(len(noise) / n)) ** 2
 
 
 def _fixed_signs(components: Float64) -> Float64:

@@ -35,7 +35,8 @@ class LinearReducer:
         mean: float64 (features,), subtracted; zeros for an SVD without centring.
         weight: float64 (features,), multiplied; 1 / standard deviation where scaled, 0 for a
             feature that does not vary beyond rounding.
-        components: float64 (components, features), orthonormal rows.
+        components: float64 (components, features), orthonormal rows; a row of zeros for an axis that
+            the fitted samples do not have.
     """
 
     mean: Float64
@@ -57,7 +58,7 @@ class LinearReducer:
         return placed.astype(np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """mean, weight and components."""
+        """Mean, weight and components."""
         return {"mean": self.mean, "weight": self.weight, "components": self.components}
 
 
@@ -86,7 +87,7 @@ class UmapReducer:
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """minimum and weight."""
+        """Minimum and weight."""
         return {"minimum": self.minimum, "weight": self.weight}
 
 
@@ -96,10 +97,15 @@ def reducer_from_arrays(arrays: Mapping[str, npt.NDArray[np.float64]], *, where:
     Raises:
         StoreCorrupt: they are those of no reducer, or do not fit together.
     """
-    if set(arrays) == {"mean", "weight", "components"}:
+    is_sound = all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values())
+    if is_sound and set(arrays) == {"mean", "weight", "components"}:
         mean, weight, components = arrays["mean"], arrays["weight"], arrays["components"]
         if mean.shape == weight.shape == components.shape[1:] and mean.ndim == 1:
             return LinearReducer(mean=mean, weight=weight, components=components)
-    elif set(arrays) == {"minimum", "weight"} and arrays["minimum"].shape == arrays["weight"].shape:
+    elif (
+        is_sound
+        and set(arrays) == {"minimum", "weight"}
+        and arrays["minimum"].shape == arrays["weight"].shape
+    ):
         return UmapReducer(minimum=arrays["minimum"], weight=arrays["weight"])
     raise StoreCorrupt(f"{where} does not hold a fitted reducer; run 'llm-mri verify'")

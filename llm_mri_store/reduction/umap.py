@@ -33,29 +33,30 @@ def fit_umap(activations: Float32, spec: ReductionSpec) -> UmapFit:
     Raises:
         ReductionError: there are too few samples for a neighbourhood graph.
     """
-    from umap import UMAP
-
     n_samples = len(activations)
     least = max(4, spec.n_components + 2)
     if n_samples < least:
         raise ReductionError(
-            f"UMAP with {spec.n_components} components needs at least {least} samples, got {n_samples}; use pca"
+            f"UMAP with {spec.n_components} components needs at least {least} samples, got {n_samples}; "
+            "use pca"
         )
     minimum = activations.min(axis=0).astype(np.float64)
     extent = activations.max(axis=0).astype(np.float64) - minimum
     weight = np.divide(1.0, extent, out=np.zeros_like(extent), where=extent > 0)
     scaled = ((activations - minimum) * weight).astype(np.float32)
-    model = UMAP(
-        n_components=spec.n_components,
-        n_neighbors=min(spec.n_neighbors, n_samples - 1),
-        min_dist=spec.min_dist,
-        metric=spec.metric,
-        random_state=spec.seed,
-        n_jobs=1,
-    )
     with warnings.catch_warnings():
-        # On few samples umap and its solver say what the diagnostics already do.
+        # umap warns of packages it does not need, and on few samples of what the diagnostics say.
         warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        model = UMAP(
+            n_components=spec.n_components,
+            n_neighbors=min(spec.n_neighbors, n_samples - 1),
+            min_dist=spec.min_dist,
+            metric=spec.metric,
+            random_state=spec.seed,
+            n_jobs=1,
+        )
         try:
             points = model.fit_transform(scaled)
         except (ValueError, TypeError, RuntimeError) as error:

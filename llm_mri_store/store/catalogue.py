@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -19,18 +18,23 @@ from llm_mri_store.records import (
     StoreRecord,
     scan_identity,
     spec_differences,
-    to_json,
 )
 from llm_mri_store.store.commit import commit_folder, remove_folder, write_file_once
-from llm_mri_store.store.files import read_json, write_json
+from llm_mri_store.store.files import read_json, reading, sealed_json, write_json
 from llm_mri_store.store.lock import scan_lock
-from llm_mri_store.store.paths import ScanPaths, StorePaths
+from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
+
+DESKTOP_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What desktops leave in folders they have shown."""
 
 _VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide a stored number; packages not installed are left out."""
+    # Imported here because readers do not need it, and it takes as long as a small query.
+    from importlib import metadata
+
     found = {}
     for package in _VERSIONED:
         try:
@@ -52,13 +56,21 @@ def open_store(root: Path) -> StorePaths:
         StoreCorrupt: the folder is no store, or of a newer format.
     """
     store = StorePaths(root)
-    if not store.record.is_file():
-        there = "has no store.json" if root.is_dir() else "does not exist"
-        raise StoreCorrupt(
-            f"{root} is no store (it {there}); name one with --store, or make one with 'llm-mri scan'"
-        )
+    with reading(root):
+        if not store.record.is_file():
+            raise StoreCorrupt(_why_no_store(store))
     read_json(store.record, StoreRecord)
     return store
+
+
+def _why_no_store(store: StorePaths) -> str:
+    if store.scans.is_dir():
+        return (
+            f"{store.record} is missing though there are scans beside it; bring it back as a file that holds "
+            f'{{"format": {schema.FORMAT_VERSION}}}'
+        )
+    there = "has no store.json" if store.root.is_dir() else "does not exist"
+    return f"{store.root} is no store (it {there}); name one with --store, or make one with 'llm-mri scan'"
 
 
 def ensure_store(root: Path) -> StorePaths:
@@ -69,13 +81,23 @@ def ensure_store(root: Path) -> StorePaths:
         WriteFailed: it cannot be made.
     """
     store = StorePaths(root)
-    if not store.record.is_file():
-        if root.is_dir() and any(path.name != schema.STAGING_FOLDER for path in root.iterdir()):
+    with reading(root):
+        is_store = store.record.is_file()
+        holds_more = not is_store and root.is_dir() and any(_is_stranger(path) for path in root.iterdir())
+        # Another process may have made the store between the two looks.
+        if holds_more and not store.record.is_file():
+            if store.scans.is_dir():
+                raise StoreCorrupt(_why_no_store(store))
             raise AlreadyThere(
                 f"{root} holds files but is no store; name an empty or new folder with --store"
             )
-        write_file_once(store.record, to_json(StoreRecord()))
+    if not is_store:
+        write_file_once(store.record, sealed_json(StoreRecord()), staging=store.staging)
     return open_store(root)
+
+
+def _is_stranger(path: Path) -> bool:
+    return path.name != schema.STAGING_FOLDER and path.name not in DESKTOP_FILES
 
 
 def scan_names(store: StorePaths) -> tuple[str, ...]:
@@ -89,9 +111,13 @@ def reduction_names(scan: ScanPaths) -> tuple[str, ...]:
 
 
 def _folders_with(parent: Path, record: str) -> tuple[str, ...]:
-    if not parent.is_dir():
-        return ()
-    return tuple(sorted(path.name for path in parent.iterdir() if (path / record).is_file()))
+    """Folders with a name a scan or reduction may have; a copy called ``news (2)`` is none."""
+    with reading(parent):
+        if not parent.is_dir():
+            return ()
+        return tuple(
+            sorted(path.name for path in parent.iterdir() if is_name(path.name) and (path / record).is_file())
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +175,26 @@ def find_scan(store: StorePaths, name: str) -> ScanEntry:
         raise UnknownName("scan", name, known=names, where=f"store {store.root}")
     paths = store.scan(name)
     record = read_json(paths.record, ScanRecord)
-    folders = sorted(paths.chunks.iterdir()) if paths.chunks.is_dir() else []
-    chunks = tuple(read_json(folder / schema.CHUNK_FILE, ChunkRecord) for folder in folders)
-    return ScanEntry(name, paths, record, chunks)
+    _refuse_absurd(record.spec, paths.record)
+    with reading(paths.chunks):
+        folders = paths.chunk_folders()
+    return ScanEntry(name, paths, record, tuple(_read_chunk(folder) for folder in folders))
+
+
+def _refuse_absurd(spec: ScanSpec, path: Path) -> None:
+    """Refuses numbers that no scan has, which a damaged or edited record may hold."""
+    if min(spec.n_samples, spec.chunk_samples, spec.hidden_size, 1 + min(spec.layers, default=-1)) < 1:
+        raise StoreCorrupt(
+            f"{path} is damaged: no scan has such samples, chunks, layers or width; restore it"
+        )
+
+
+def _read_chunk(folder: Path) -> ChunkRecord:
+    path = folder / schema.CHUNK_FILE
+    record = read_json(path, ChunkRecord)
+    if schema.chunk_folder(record.index) != folder.name:
+        raise StoreCorrupt(f"{path} is damaged: it says it is of chunk {record.index}; restore it")
+    return record
 
 
 def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
@@ -165,7 +208,10 @@ def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
     if name not in names:
         raise UnknownName("reduction", name, known=names, where=f"scan {scan.name!r}")
     folder = scan.paths.reduction(name)
-    return ReductionEntry(name, folder, read_json(folder / schema.REDUCTION_FILE, ReductionRecord))
+    record = read_json(folder / schema.REDUCTION_FILE, ReductionRecord)
+    if not record.layers or record.spec.n_components < 1:
+        raise StoreCorrupt(f"{folder / schema.REDUCTION_FILE} is damaged: it names no points; restore it")
+    return ReductionEntry(name, folder, record)
 
 
 def begin_scan(
@@ -186,6 +232,12 @@ def begin_scan(
                 f"or remove it with 'llm-mri rm {name}'"
             )
         return
+    twin = next((one for one in scan_names(store) if one.lower() == name.lower()), None)
+    if twin is not None:
+        raise AlreadyThere(
+            f"scan {twin!r} exists, and some file systems and SQL cannot tell {name!r} from it; choose "
+            "another name with --name"
+        )
     record = ScanRecord(
         identity=scan_identity(spec), created=now(), versions=versions(), notes=notes, spec=spec
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -31,13 +32,32 @@ def commit_folder(target: Path, *, staging: Path) -> Iterator[Path]:
         try:
             yield staged
             flush_tree(staged)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():
-                raise AlreadyThere(f"{target} is there already; nothing was written")
-            os.rename(staged, target)
+            make_folder(target.parent)
+            _rename_to_new(staged, target)
             flush(target.parent)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+
+
+def _rename_to_new(staged: Path, target: Path) -> None:
+    taken = f"{target} is there already; nothing was written"
+    # A rename would replace an empty folder without a word.
+    if os.path.lexists(target):
+        raise AlreadyThere(taken)
+    try:
+        os.rename(staged, target)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise AlreadyThere(taken) from error
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it that are missing, so that they outlive a loss of power."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush(folder.parent)
 
 
 def remove_folder(target: Path, *, staging: Path) -> None:
@@ -47,14 +67,16 @@ def remove_folder(target: Path, *, staging: Path) -> None:
         staging.mkdir(parents=True, exist_ok=True)
         os.rename(target, trash)
         flush(target.parent)
-        shutil.rmtree(trash)
+    # What cannot be deleted now is swept by the next one who holds the lock.
+    shutil.rmtree(trash, ignore_errors=True)
 
 
-def write_file_once(target: Path, content: bytes) -> None:
+def write_file_once(target: Path, content: bytes, *, staging: Path) -> None:
     """Writes a small file so that a reader sees it whole or not at all; an existing one stays."""
+    staged = staging / uuid.uuid4().hex
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        make_folder(target.parent)
+        staging.mkdir(exist_ok=True)
         try:
             staged.write_bytes(content)
             flush(staged)

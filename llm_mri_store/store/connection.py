@@ -1,10 +1,8 @@
-"""DuckDB connections over a store: what is opened, its views, and the one border for errors."""
+"""DuckDB connections over a store: what is opened, and its views."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +11,8 @@ import duckdb
 import pyarrow as pa
 
 from llm_mri_store import schema
-from llm_mri_store.errors import QueryError, QueryForbidden, QueryTimeout, StoreCorrupt
+from llm_mri_store.errors import InvalidInput
+from llm_mri_store.store.border import translated_errors
 from llm_mri_store.store.catalogue import (
     ReductionEntry,
     ScanEntry,
@@ -22,7 +21,7 @@ from llm_mri_store.store.catalogue import (
     reduction_names,
     scan_names,
 )
-from llm_mri_store.store.metadata import layer_rows, reduction_rows, scan_rows
+from llm_mri_store.store.metadata import layer_rows, store_rows
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.queries import table_statements, view_statements
 
@@ -31,6 +30,8 @@ Value = str | int | float | bool | None | Sequence[str]
 
 Relation = Callable[[duckdb.DuckDBPyConnection, Sequence[Path]], duckdb.DuckDBPyRelation]
 """Makes a relation over Parquet files of one table."""
+
+_TAKEN_SCHEMAS: Final = frozenset({"main", "memory", "temp", "system", "pg_catalog", "information_schema"})
 
 _CONFIG: Final = {
     "autoinstall_known_extensions": "false",
@@ -125,16 +126,21 @@ def _absent_views(chosen: Opened) -> dict[str, str]:
     return {}
 
 
-def connect(selection: Selection) -> duckdb.DuckDBPyConnection:
+def connect(selection: Selection, *, with_activations: bool = True) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the views of ``sql/views.sql`` over the store's Parquet files.
 
     For the package's own queries: it reads files directly and must never run a user's SQL
     (that is ``sandbox.run``). The caller closes it.
 
+    Args:
+        selection: what is opened.
+        with_activations: make the view ``activations``, which costs a millisecond or more a layer.
+
     Raises:
         StoreCorrupt: a Parquet file cannot be read.
     """
-    return open_connection(selection, _parquet_files)
+    with translated_errors(selection.absent, reads_files=True):
+        return open_connection(selection, _parquet_files, with_activations=with_activations)
 
 
 def _parquet_files(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duckdb.DuckDBPyRelation:
@@ -142,38 +148,76 @@ def _parquet_files(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duc
 
 
 def open_connection(
-    selection: Selection, relation: Relation, config: Mapping[str, str] | None = None
+    selection: Selection,
+    relation: Relation,
+    config: Mapping[str, str] | None = None,
+    *,
+    with_activations: bool = True,
 ) -> duckdb.DuckDBPyConnection:
-    """A connection with the tables and views of a selection, its files read through ``relation``."""
+    """A connection with the tables and views of a selection, its files read through ``relation``.
+
+    Raises:
+        InvalidInput: the scans cannot stand side by side.
+    """
+    schemas = _schemas(selection.opened)
     con = duckdb.connect(config={**_CONFIG, **(config or {})})
     try:
-        with translated_errors(selection):
-            _bind(con, selection, relation)
+        _bind_store(con, selection)
+        for name, opened in schemas.items():
+            con.execute(f"CREATE SCHEMA {_quoted(name)}")
+            con.execute(f"USE {_quoted(name)}")
+            _bind_scan(con, opened, relation, with_activations)
+        con.execute("USE main")
+        if selection.opened:
+            first = selection.opened[0]
+            if first.scan.name in schemas:
+                for view in _views_of(first, with_activations):
+                    con.execute(f"CREATE VIEW {view} AS FROM {_quoted(first.scan.name)}.{view}")
+            else:
+                _bind_scan(con, first, relation, with_activations)
     except BaseException:
         con.close()
         raise
     return con
 
 
-def _bind(con: duckdb.DuckDBPyConnection, selection: Selection, relation: Relation) -> None:
+def _schemas(opened: Sequence[Opened]) -> dict[str, Opened]:
+    """Schema -> the scan whose views it holds.
+
+    The first scan's stand in the main schema, so a first scan whose name DuckDB uses itself needs
+    no schema of its own; any other such scan would be hidden behind DuckDB's own.
+    """
+    schemas: dict[str, Opened] = {}
+    for place, one in enumerate(opened):
+        name = one.scan.name
+        if name.lower() in _TAKEN_SCHEMAS:
+            if place > 0:
+                raise InvalidInput(
+                    f"scan {name!r} has a name that DuckDB uses itself, so it can only be opened first, not "
+                    f"beside {opened[0].scan.name!r}"
+                )
+        elif any(name.lower() == other.lower() for other in schemas):
+            raise InvalidInput(
+                f"scan {name!r} is opened twice, but each scan has one schema of its name; name it once"
+            )
+        else:
+            schemas[name] = one
+    return schemas
+
+
+def _bind_store(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    """Makes the tables filled from JSON records, and the views over them."""
     for statement in table_statements().values():
         con.execute(statement)
-    chosen = selection.opened[0] if selection.opened else None
-    _insert(con, "stored_scans", scan_rows(selection.store))
-    _insert(con, "stored_reductions", reduction_rows(selection.store))
+    scans, reductions = store_rows(selection.store, {one.scan.name: one.scan for one in selection.opened})
+    _insert(con, "stored_scans", scans)
+    _insert(con, "stored_reductions", reductions)
     for opened in selection.opened:
         if opened.reduction is not None:
             _insert(con, "stored_layers", layer_rows(opened.scan, opened.reduction))
     views = view_statements()
     for view in schema.STORE_VIEWS:
         con.execute(views[view])
-    if chosen is not None:
-        _bind_scan(con, "main", chosen, relation)
-    for opened in selection.opened:
-        if opened.scan.name.lower() not in {"main", "temp", "system", "pg_catalog", "information_schema"}:
-            con.execute(f"CREATE SCHEMA {_quoted(opened.scan.name)}")
-            _bind_scan(con, opened.scan.name, opened, relation)
-    con.execute("SET schema = 'main'")
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -182,20 +226,30 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[obj
         con.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - names are ours
 
 
-def _bind_scan(con: duckdb.DuckDBPyConnection, target: str, opened: Opened, relation: Relation) -> None:
-    """Makes one scan's views in the schema ``target``; what is absent is left out."""
+def _views_of(opened: Opened, with_activations: bool) -> list[str]:
+    """The views that are there for a scan as it stands."""
+    if not opened.scan.chunks:
+        return []
+    views = [*schema.SCAN_VIEWS, *(schema.REDUCTION_VIEWS if opened.reduction is not None else ())]
+    return [view for view in views if with_activations or view != schema.ACTIVATIONS_VIEW]
+
+
+def _bind_scan(
+    con: duckdb.DuckDBPyConnection, opened: Opened, relation: Relation, with_activations: bool
+) -> None:
+    """Makes one scan's views in the schema in use; what is absent is left out."""
     scan, reduction = opened.scan, opened.reduction
     if not scan.chunks:
         return
-    con.execute(f"SET schema = {_quoted(target)}")
     views = view_statements()
     folders = [scan.paths.chunk(chunk.index) for chunk in scan.chunks]
     relation(con, [folder / schema.SAMPLES_FILE for folder in folders]).create_view("stored_samples")
     con.execute(views[schema.SAMPLES_VIEW])
 
-    wide = relation(con, [folder / schema.ACTIVATIONS_FILE for folder in folders])
-    _long_activations(wide, scan).create_view("stored_activations")
-    con.execute(views[schema.ACTIVATIONS_VIEW])
+    if with_activations:
+        wide = relation(con, [folder / schema.ACTIVATIONS_FILE for folder in folders])
+        _long_activations(wide, scan).create_view("stored_activations")
+        con.execute(views[schema.ACTIVATIONS_VIEW])
     if reduction is None:
         return
     k = reduction.record.spec.n_components
@@ -214,14 +268,15 @@ def _bind_scan(con: duckdb.DuckDBPyConnection, target: str, opened: Opened, rela
 
 def _long_activations(wide: duckdb.DuckDBPyRelation, scan: ScanEntry) -> duckdb.DuckDBPyRelation:
     """Wide rows as long ones: a filter on the layer leaves one branch, which reads one column."""
-    long: duckdb.DuckDBPyRelation | None = None
+    parts = []
     for layer in scan.spec.layers:
         vector = f"CAST({schema.layer_column(layer)} AS FLOAT[{scan.spec.hidden_size}]) AS vector"
-        branch = wide.project(f"CAST({layer} AS INTEGER) AS layer, sample_id, {vector}")
-        long = branch if long is None else long.union(branch)
-    if long is None:
-        raise StoreCorrupt(f"scan {scan.name!r} names no layer; restore its scan.json")
-    return long
+        parts.append(wide.project(f"CAST({layer} AS INTEGER) AS layer, sample_id, {vector}"))
+    # Each union binds all below it anew: two by two that is layers * log(layers), in a row their square.
+    while len(parts) > 1:
+        pairs = zip(parts[::2], parts[1::2], strict=False)
+        parts = [one.union(other) for one, other in pairs] + parts[len(parts) // 2 * 2 :]
+    return parts[0]
 
 
 def _quoted(identifier: str) -> str:
@@ -235,60 +290,9 @@ def fetch(selection: Selection, query: str, parameters: Mapping[str, Value] | No
         QueryError: the SQL is wrong.
         StoreCorrupt: a Parquet file cannot be read.
     """
-    con = connect(selection)
+    con = connect(selection, with_activations=schema.ACTIVATIONS_VIEW in query)
     try:
-        with translated_errors(selection):
+        with translated_errors(selection.absent, reads_files=True):
             return con.sql(query, params=dict(parameters or {})).to_arrow_table()
     finally:
         con.close()
-
-
-@contextmanager
-def translated_errors(selection: Selection) -> Iterator[None]:
-    """Turns DuckDB's errors into ours.
-
-    Raises:
-        QueryForbidden: the SQL asked for a file, the network, an extension or a setting.
-        QueryTimeout: it was interrupted.
-        StoreCorrupt: a file of the store cannot be read.
-        QueryError: anything else DuckDB refuses.
-    """
-    try:
-        yield
-    except duckdb.InterruptException as error:
-        raise QueryTimeout("the query ran longer than allowed and was stopped; see --timeout") from error
-    except duckdb.PermissionException as error:
-        raise QueryForbidden(
-            "SQL here reads the store's views and nothing else: no file, network, extension or setting "
-            f"({_first_line(error)})"
-        ) from error
-    except duckdb.CatalogException as error:
-        raise QueryError(_missing_words(error, selection)) from error
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
-        words = _first_line(error)
-        if ".parquet" in words or re.search(r"parquet|snappy|zstd|thrift|magic bytes", words, re.IGNORECASE):
-            raise StoreCorrupt(
-                f"a file of the store is damaged or missing ({words}); run 'llm-mri verify' to see which"
-            ) from error
-        raise QueryError(words) from error
-    except duckdb.OutOfMemoryException as error:
-        raise QueryError(f"the query needs more memory than it is allowed ({_first_line(error)})") from error
-    except (duckdb.Error, pa.ArrowException) as error:
-        raise QueryError(_sql_words(error)) from error
-
-
-def _missing_words(error: duckdb.Error, selection: Selection) -> str:
-    words = str(error)
-    for view, why in selection.absent.items():
-        if re.search(rf"(Table|View) with name {view} does not exist", words, re.IGNORECASE):
-            return f"view {view!r} is not there: {why}"
-    return _sql_words(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _sql_words(error: BaseException) -> str:
-    """DuckDB's message without its blank lines: it points at the place in the SQL."""
-    return "\n".join(line for line in str(error).splitlines() if line.strip())

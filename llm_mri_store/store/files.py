@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
+import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from llm_mri_store import schema
 from llm_mri_store.errors import StoreCorrupt, StoreError, WriteFailed
@@ -20,6 +20,8 @@ from llm_mri_store.records import from_json, to_json
 
 RecordT = TypeVar("RecordT")
 
+_DIGEST: Final = "digest"
+_UNFLUSHABLE: Final = frozenset({errno.EINVAL, errno.ENOTSUP})
 _DICTIONARY_COLUMNS = (schema.LABEL, schema.STATUS, schema.CELL_X, schema.CELL_Y, schema.LAYER)
 
 
@@ -54,13 +56,50 @@ def _why_write_failed(error: OSError, target: Path) -> str:
     return f"cannot write {target}: {error.strerror or error}"
 
 
+@contextmanager
+def reading(target: Path) -> Iterator[None]:
+    """Turns the operating system's refusals to list a folder into one sentence.
+
+    Raises:
+        StoreError: no permission, a name too long, or another failure of the file system.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"cannot read {target}: {error.strerror or error}; choose a folder you may read"
+        ) from error
+
+
+def sealed_json(record: object) -> bytes:
+    """Bytes of a record's JSON file, which ends in a digest of all that stands before it."""
+    fields: dict[str, Any] = msgspec.json.decode(to_json(record))
+    return to_json({**fields, _DIGEST: _fields_digest(fields)})
+
+
+def is_sealed(path: Path) -> bool:
+    """True when a record's JSON file holds what was committed: its fields have the digest it names.
+
+    The file must be one that ``read_json`` reads.
+    """
+    fields: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    recorded = fields.pop(_DIGEST, None)
+    return bool(recorded == _fields_digest(fields))
+
+
+def _fields_digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
+
+
 def write_json(path: Path, record: object) -> None:
     """Writes a record's JSON file."""
-    path.write_bytes(to_json(record))
+    path.write_bytes(sealed_json(record))
 
 
 def read_json(path: Path, record_type: type[RecordT]) -> RecordT:
-    """Reads a record's JSON file.
+    """Reads a record's JSON file. That it is as it was committed is for ``verify`` to see.
 
     Raises:
         StoreCorrupt: it is missing or malformed.
@@ -69,11 +108,16 @@ def read_json(path: Path, record_type: type[RecordT]) -> RecordT:
         content = path.read_bytes()
     except OSError as error:
         raise StoreCorrupt(f"{path} cannot be read: {error.strerror}; run 'llm-mri verify'") from error
-    return from_json(content, record_type, where=str(path))
+    try:
+        return from_json(content, record_type, where=str(path))
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise StoreCorrupt(f"{path} is damaged: {error}; restore it, or remove what it describes") from error
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Writes a table as the store keeps it: zstd, page checksums, split bytes for floats."""
+    import pyarrow.parquet as pq
+
     names = set(table.schema.names)
     dictionary = [name for name in _DICTIONARY_COLUMNS if name in names]
     pq.write_table(
@@ -104,6 +148,8 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         StoreCorrupt: it is missing or damaged.
     """
+    import pyarrow.parquet as pq
+
     try:
         return pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
     except (OSError, pa.ArrowException) as error:
@@ -135,10 +181,13 @@ def flush_tree(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Flushes one file or folder to the disk (fsync)."""
+    """Flushes one file or folder to the disk (fsync); a file system may not know it for folders."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (error.errno in _UNFLUSHABLE and path.is_dir()):
+            raise
     finally:
         os.close(descriptor)
 

@@ -6,12 +6,10 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from llm_mri_store.errors import StoreBusy, StoreCorrupt
 from llm_mri_store.store.files import read_json, write_json, writing
@@ -38,6 +36,9 @@ def scan_lock(store: StorePaths, scan: str) -> Iterator[Path]:
         StoreBusy: another process holds it.
         WriteFailed: the store cannot be written to.
     """
+    # Imported here because readers, who take no lock, should not wait for it.
+    from filelock import FileLock, Timeout
+
     lock_path = store.lock(scan)
     owner_path = lock_path.with_suffix(".owner.json")
     with writing(lock_path):
@@ -52,13 +53,15 @@ def scan_lock(store: StorePaths, scan: str) -> Iterator[Path]:
             ) from None
     try:
         staging = store.scan_staging(scan)
-        with writing(staging):
+        # A full disk must not keep a scan from being removed; the name of the owner is a courtesy.
+        with suppress(OSError):
             write_json(owner_path, _this_process())
-            shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
         yield staging
     finally:
         shutil.rmtree(store.scan_staging(scan), ignore_errors=True)
-        owner_path.unlink(missing_ok=True)
+        with suppress(OSError):
+            owner_path.unlink()
         lock.release()
 
 

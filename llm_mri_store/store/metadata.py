@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Final
 
+from llm_mri_store.errors import StoreCorrupt, UnknownName
 from llm_mri_store.records import ReductionRecord, chunks_digest
 from llm_mri_store.store.catalogue import (
     ReductionEntry,
@@ -17,10 +21,34 @@ from llm_mri_store.store.paths import StorePaths
 
 Row = tuple[object, ...]
 
+_DAMAGED_SCAN: Final = ("damaged", *(None,) * 16)
+_DAMAGED_REDUCTION: Final = (None,) * 10
 
-def scan_rows(store: StorePaths) -> list[Row]:
-    """Rows of ``stored_scans``: one per scan; status is ``complete`` or ``partial``."""
-    return [_scan_row(find_scan(store, name)) for name in scan_names(store)]
+
+def store_rows(store: StorePaths, opened: Mapping[str, ScanEntry]) -> tuple[list[Row], list[Row]]:
+    """Rows of ``stored_scans`` and of ``stored_reductions``, for every scan of the store.
+
+    A scan or reduction whose record is damaged keeps its row, without values, so that it does not
+    stand in the way of questions about the others.
+
+    Args:
+        store: the store.
+        opened: scans read already; their rows show them as they were then.
+    """
+    scans: list[Row] = []
+    reductions: list[Row] = []
+    for name in scan_names(store):
+        try:
+            scan = opened.get(name) or find_scan(store, name)
+        except StoreCorrupt:
+            scans.append((name, *_DAMAGED_SCAN))
+        except UnknownName:
+            # It was removed since the names were listed.
+            continue
+        else:
+            scans.append(_scan_row(scan))
+            reductions += _reduction_rows(scan)
+    return scans, reductions
 
 
 def _scan_row(scan: ScanEntry) -> Row:
@@ -42,23 +70,21 @@ def _scan_row(scan: ScanEntry) -> Row:
         spec.hidden_size,
         spec.max_tokens,
         spec.dtype,
-        scan.record.created,
+        _time(scan.record.created),
         scan.record.identity,
     )
 
 
-def reduction_rows(store: StorePaths) -> list[Row]:
-    """Rows of ``stored_reductions``: one per reduction of every scan.
-
-    ``is_current`` is false where the scan's chunks are no longer those that were reduced.
-    """
+def _reduction_rows(scan: ScanEntry) -> list[Row]:
+    source = chunks_digest(scan.chunks)
     rows: list[Row] = []
-    for scan_name in scan_names(store):
-        scan = find_scan(store, scan_name)
-        source = chunks_digest(scan.chunks)
-        for name in reduction_names(scan.paths):
-            entry = find_reduction(scan, name)
-            rows.append(_reduction_row(scan_name, entry.name, entry.record, source))
+    for name in reduction_names(scan.paths):
+        try:
+            rows.append(_reduction_row(scan.name, name, find_reduction(scan, name).record, source))
+        except StoreCorrupt:
+            rows.append((scan.name, name, *_DAMAGED_REDUCTION))
+        except UnknownName:
+            continue
     return rows
 
 
@@ -76,8 +102,16 @@ def _reduction_row(scan: str, name: str, record: ReductionRecord, source: str) -
         [one.layer for one in record.layers],
         [one.layer for one in record.layers if one.is_degenerate],
         record.source == source,
-        record.created,
+        _time(record.created),
     )
+
+
+def _time(words: str) -> datetime | None:
+    """A record's time in UTC, without a zone; None where the words are no time."""
+    try:
+        return datetime.fromisoformat(words).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
 
 
 def layer_rows(scan: ScanEntry, reduction: ReductionEntry) -> list[Row]:

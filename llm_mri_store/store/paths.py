@@ -11,6 +11,7 @@ from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CHUNK_NAME: Final = re.compile(r"[0-9]{6,12}")
 _DEVICE_NAMES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 )
@@ -26,13 +27,22 @@ def check_name(kind: str, name: str) -> str:
     Raises:
         InvalidInput: it has other characters, ends in a dot, or is a device's name on Windows.
     """
-    if not _NAME.fullmatch(name) or name.endswith(".") or name.split(".")[0].lower() in _DEVICE_NAMES:
+    if not is_name(name):
         shown = name if len(name) <= 80 else name[:77] + "..."
         raise InvalidInput(
-            f"{shown!r} cannot name a {kind}: use 1 to 64 letters, digits, '.', '_' and '-', beginning with a "
-            "letter or digit and not ending in a dot (and no device name such as CON)"
+            f"{shown!r} cannot name a {kind}: use 1 to 64 letters, digits, '.', '_' and '-', beginning with "
+            "a letter or digit and not ending in a dot (and no device name such as CON)"
         )
     return name
+
+
+def is_name(name: str) -> bool:
+    """True when ``check_name`` takes the name."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith(".") and not _is_device(name)
+
+
+def _is_device(name: str) -> bool:
+    return name.split(".")[0].lower() in _DEVICE_NAMES
 
 
 def as_name(words: str) -> str:
@@ -41,10 +51,10 @@ def as_name(words: str) -> str:
     >>> as_name("sentence-transformers/all MiniLM")
     'sentence-transformers-all-MiniLM'
     """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[:64].rstrip("-._")
-    if not name:
-        return "scan"
-    return f"{name}-" if name.split(".")[0].lower() in _DEVICE_NAMES else name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")
+    if not name or _is_device(name):
+        name = f"scan-{name}"
+    return name[:64].rstrip("-._")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,13 @@ class ScanPaths:
     def reductions(self) -> Path:
         """Folder of the reductions."""
         return self.folder / schema.REDUCTIONS_FOLDER
+
+    def chunk_folders(self) -> list[Path]:
+        """Folders of the committed chunks, in order; what else lies there is for ``verify``."""
+        if not self.chunks.is_dir():
+            return []
+        folders = [path for path in self.chunks.iterdir() if _CHUNK_NAME.fullmatch(path.name)]
+        return sorted(folders, key=lambda folder: int(folder.name))
 
     def chunk(self, index: int) -> Path:
         """Folder of one chunk."""
@@ -107,8 +124,8 @@ class StorePaths:
         return self.staging / check_name("scan", name)
 
     def lock(self, name: str) -> Path:
-        """Lock file of one scan's writer."""
-        return self.staging / f"{check_name('scan', name)}.lock"
+        """Lock file of one scan's writer; no scan can be called ``_locks``."""
+        return self.staging / "_locks" / f"{check_name('scan', name)}.lock"
 
     def relative(self, path: Path) -> str:
         """A path as messages show it: relative to the store, with forward slashes."""

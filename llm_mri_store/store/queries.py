@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from operator import index
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,13 @@ import msgspec
 
 from llm_mri_store.errors import InvalidInput, LlmMriError, UnknownName
 
-_FIELD: Final = re.compile(r"^(source|param|column):\s*(.*)$")
-_PARAM: Final = re.compile(r"^(\w+)\s+([A-Z]+(?:\[\])?)(?:\s*=\s*(\S+))?\s+-\s+(.*)$")
-_COLUMN: Final = re.compile(r"^(\w+)\s+([A-Z][A-Z0-9_\[\]]*)\s+-\s+(.*)$")
+_FIELD: Final = re.compile(r"^(\w+):\s*(.*)$")
+_PARAM: Final = re.compile(
+    r"^(\w+) +([A-Z]+(?:\[\])?)(?: +(\d+)\.\.(\d*))?(?: += +(\S+))? +- +(\S.*)$", re.ASCII
+)
+_COLUMN: Final = re.compile(r"^(\w+) +([A-Z][A-Z0-9_\[\]]*) +- +(\S.*)$", re.ASCII)
+_LARGEST: Final = {"INTEGER": 2**31 - 1}
+_KINDS: Final = ("INTEGER", "DOUBLE", "BOOLEAN", "VARCHAR", "VARCHAR[]")
 
 Scalar = str | int | float | bool | None
 ParameterValue = Scalar | list[str]
@@ -23,13 +28,19 @@ ParameterValue = Scalar | list[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A ``$name`` of a query: its DuckDB type, its meaning, and its default where it has one."""
+    """A ``$name`` of a query: its DuckDB type, its meaning, and its default where it has one.
+
+    Attributes:
+        least, most: bounds of a whole number, both included; None where there is none.
+    """
 
     name: str
     type: str
     meaning: str
     is_required: bool
     default: ParameterValue = None
+    least: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,29 +100,35 @@ def named_query(name: str) -> NamedQuery:
 def parse_query(name: str, text: str) -> NamedQuery:
     """A query file's text, taken apart.
 
+    The header is a run of ``--`` lines: what the query answers, ``source:``, a ``param:`` line for each
+    parameter and a ``column:`` line for each column. The first two may go on over further lines.
+
     Raises:
-        InvalidInput: a header line does not have the form it must have; the message names the line.
+        InvalidInput: the header lacks a part, or a line of it does not have the form it must have; the
+            message names file and line.
     """
     answers: list[str] = []
     source: list[str] = []
     parameters: list[Parameter] = []
     columns: list[Column] = []
     lines = text.splitlines()
-    header = 0
-    for number, line in enumerate(lines, start=1):
-        if not line.startswith("--"):
-            break
-        header = number
+    header = next((place for place, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    for number, line in enumerate(lines[:header], start=1):
+        where = f"{name}.sql line {number}"
         words = line.removeprefix("--").strip()
         field = _FIELD.match(words)
-        if field is None:
-            (source if source else answers).append(words)
-        elif field[1] == "source":
-            source.append(field[2])
-        elif field[1] == "param":
-            parameters.append(_parameter(field[2], f"{name}.sql line {number}"))
+        if field is not None and field[1] in {"source", "param", "column"}:
+            if field[1] == "source":
+                source.append(field[2])
+            elif field[1] == "param":
+                parameters.append(_parameter(field[2], where))
+            else:
+                columns.append(_column(field[2], where))
+        elif field is not None or parameters or columns:
+            raise InvalidInput(f"{where}: expected 'source:', 'param:' or 'column:', got {words!r}")
         else:
-            columns.append(_column(field[2], f"{name}.sql line {number}"))
+            (source if source else answers).append(words)
+    _refuse_gaps(f"{name}.sql", answers, source, parameters, columns)
     return NamedQuery(
         name=name,
         answers=" ".join(answers),
@@ -123,13 +140,49 @@ def parse_query(name: str, text: str) -> NamedQuery:
     )
 
 
+def _refuse_gaps(
+    file: str, answers: list[str], source: list[str], parameters: list[Parameter], columns: list[Column]
+) -> None:
+    for what, found in (
+        ("a first line on what it answers", answers),
+        ("source:", source),
+        ("column:", columns),
+    ):
+        if not found:
+            raise InvalidInput(f"{file} line 1: the header lacks {what}")
+    for kind, names in (
+        ("param", [parameter.name for parameter in parameters]),
+        ("column", [column.name for column in columns]),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidInput(f"{file} line 1: {kind} {name!r} is declared twice")
+
+
 def _parameter(words: str, where: str) -> Parameter:
     found = _PARAM.match(words)
-    if found is None:
-        raise InvalidInput(f"{where}: expected 'param: name TYPE [= default] - meaning', got {words!r}")
-    name, kind, default, meaning = found.groups()
-    value = None if default in (None, "NULL") else cast_value(name, kind, default)
-    return Parameter(name=name, type=kind, meaning=meaning, is_required=default is None, default=value)
+    if found is None or found[2] not in _KINDS:
+        raise InvalidInput(
+            f"{where}: expected 'param: name TYPE [least..most] [= default] - meaning' with a type of "
+            f"{', '.join(_KINDS)}, got {words!r}"
+        )
+    name, kind, least, most, default, meaning = found.groups()
+    if least is not None and kind != "INTEGER":
+        raise InvalidInput(f"{where}: only an INTEGER has bounds, got {words!r}")
+    parameter = Parameter(
+        name=name,
+        type=kind,
+        meaning=meaning,
+        is_required=default is None,
+        least=int(least) if least else None,
+        most=int(most) if most else _LARGEST.get(kind),
+    )
+    if default in {None, "NULL"}:
+        return parameter
+    try:
+        return replace(parameter, default=cast_value(parameter, default))
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error
 
 
 def _column(words: str, where: str) -> Column:
@@ -144,7 +197,7 @@ def fill_parameters(query: NamedQuery, given: Mapping[str, object]) -> dict[str,
 
     Raises:
         UnknownName: a name is given that the query does not have.
-        InvalidInput: a required one is missing, or a value does not fit its type.
+        InvalidInput: a required one is missing, or a value does not fit its type or its bounds.
     """
     known = {parameter.name: parameter for parameter in query.parameters}
     for name in given:
@@ -152,38 +205,62 @@ def fill_parameters(query: NamedQuery, given: Mapping[str, object]) -> dict[str,
             raise UnknownName("parameter", name, known=known, where=f"query {query.name!r}")
     values: dict[str, ParameterValue] = {}
     for name, parameter in known.items():
-        if name in given:
-            values[name] = cast_value(name, parameter.type, given[name])
-        elif parameter.is_required:
+        value = cast_value(parameter, given[name]) if name in given else parameter.default
+        if value is None and parameter.is_required:
             raise InvalidInput(
                 f"query {query.name!r} needs {name} ({parameter.type}: {parameter.meaning}); "
                 f"give it with -p {name}=..."
             )
-        else:
-            values[name] = parameter.default
+        # None stands for the default; only where that is NULL does it reach the query.
+        values[name] = parameter.default if value is None else value
     return values
 
 
-def cast_value(name: str, kind: str, value: object) -> ParameterValue:
-    """A parameter's value as its type; words from a shell are read.
+def cast_value(parameter: Parameter, value: object) -> ParameterValue:
+    """A parameter's value as its type; words from a shell are read, None stays None.
 
     Raises:
-        InvalidInput: the value does not fit.
+        InvalidInput: the value does not fit the type or the bounds.
     """
-    if value is None or value == "NULL":
+    # In words, NULL can only be meant where it could not be a value: a label may be called NULL.
+    if value is None or (value == "NULL" and not parameter.type.startswith("VARCHAR")):
         return None
     try:
-        if kind == "VARCHAR[]":
+        if parameter.type == "VARCHAR":
+            return _string(value)
+        if parameter.type == "VARCHAR[]":
             return _string_list(value)
-        if kind == "INTEGER":
-            return msgspec.convert(value, int, strict=False)
-        if kind == "DOUBLE":
+        if parameter.type == "INTEGER":
+            return _whole_number(parameter, value)
+        if parameter.type == "DOUBLE":
             return msgspec.convert(value, float, strict=False)
-        if kind == "BOOLEAN":
-            return msgspec.convert(value, bool, strict=False)
-    except msgspec.MsgspecError as error:
-        raise InvalidInput(f"parameter {name} must be of type {kind}, got {value!r}") from error
-    return str(value)
+        return msgspec.convert(value, bool, strict=False)
+    except (msgspec.MsgspecError, TypeError, UnicodeEncodeError) as error:
+        raise InvalidInput(
+            f"parameter {parameter.name} must be of type {parameter.type}, got {value!r}"
+        ) from error
+
+
+def _whole_number(parameter: Parameter, value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError("a claim is no number")
+    number: int = msgspec.convert(value, int, strict=False) if isinstance(value, str) else index(value)  # type: ignore[arg-type]
+    least, most = parameter.least, parameter.most
+    if (least is not None and number < least) or (most is not None and number > most):
+        bounds = f"at least {least}" if most in {None, _LARGEST["INTEGER"]} else f"from {least} to {most}"
+        raise InvalidInput(
+            f"parameter {parameter.name} must be {bounds}, got {number}"
+            if least is not None
+            else f"parameter {parameter.name} must be at most {most}, got {number}"
+        )
+    return number
+
+
+def _string(value: object) -> str:
+    words = value if isinstance(value, str) else str(value)
+    # A lone surrogate, as from a broken shell word, is no text to DuckDB.
+    words.encode()
+    return words
 
 
 def _string_list(value: object) -> list[str]:
@@ -191,9 +268,9 @@ def _string_list(value: object) -> list[str]:
         return (
             msgspec.json.decode(value.encode(), type=list[str])
             if value.startswith("[")
-            else [part.strip() for part in value.split(",")]
+            else [_string(part.strip()) for part in value.split(",")]
         )
-    return msgspec.convert(value, list[str])
+    return [_string(one) for one in msgspec.convert(value, list[str])]
 
 
 @cache

@@ -1,9 +1,10 @@
 """SQL given by a user: reads the store's views, and can do nothing else.
 
-DuckDB has no privileges inside a process, so four fences stand one behind the other: the files
-are handed over as Arrow datasets and file access is then switched off altogether; the
-configuration is locked; the statement must be one SELECT (or EXPLAIN of one), which its syntax
-tree must show; a timer interrupts it.
+DuckDB has no privileges inside a process, so fences stand one behind the other: the files are
+handed over as Arrow datasets and file access is then switched off altogether; the configuration
+is locked; the statement must be one SELECT (or EXPLAIN of one), which its syntax tree must show,
+and the text that was checked is the text that runs; a clock interrupts it, and its result is
+read in pieces up to a limit.
 """
 
 from __future__ import annotations
@@ -12,20 +13,37 @@ import json
 import re
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 
-from llm_mri_store.errors import InvalidInput, QueryError, QueryForbidden, StoreCorrupt
-from llm_mri_store.store.connection import Selection, Value, open_connection, translated_errors
+from llm_mri_store.errors import (
+    InvalidInput,
+    QueryError,
+    QueryForbidden,
+    QueryTimeout,
+    StoreCorrupt,
+    UnknownName,
+)
+from llm_mri_store.store.border import translated_errors
+from llm_mri_store.store.connection import Selection, Value, open_connection
 
 _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-_EXPLAIN: Final = re.compile(r"^\s*EXPLAIN(\s+ANALYZE)?\s+", re.IGNORECASE)
+_TABLE_FUNCTIONS: Final = frozenset(
+    "range generate_series unnest repeat repeat_row json_each json_tree query_table summary histogram "
+    "histogram_values test_all_types pragma_table_info pragma_show".split()
+)
+"""What may stand in FROM like a table, besides ``duckdb_...``. Others read files, run SQL out of sight of
+the check, switch on logs, or read memory at an address they are given."""
+_EXPLAIN: Final = re.compile(r"\s*(EXPLAIN(?:\s+ANALYZE|\s*\([\w\s,]*\))?)\s+(.*)", re.IGNORECASE | re.DOTALL)
 _MEMORY_LIMIT: Final = "4GB"
 _TEMP_LIMIT: Final = "20GB"
+_MOST_BYTES: Final = 2**31
+_BATCH_ROWS: Final = 8192
 
 
 def run(
@@ -41,101 +59,195 @@ def run(
         selection: what is opened.
         query: one SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN statement.
         parameters: value of each ``$name``.
-        timeout_s: seconds after which it is interrupted.
+        timeout_s: seconds after which it is interrupted. One long call of a function on one value, such as
+            ``repeat('x', 1000000000)``, can only be stopped when it returns.
 
     Raises:
+        InvalidInput: a parameter has no value, or one that DuckDB cannot take.
+        UnknownName: a value is given for a parameter that is not there.
         QueryForbidden: it is something else than reading, or reaches for a file, the network, an
             extension or a setting.
         QueryTimeout: it ran longer than ``timeout_s``.
-        QueryError: DuckDB refuses it for another reason.
+        QueryError: DuckDB refuses it for another reason, or its result is larger than 2 GiB.
         StoreCorrupt: a file of the store cannot be read.
     """
-    if timeout_s <= 0:
+    if not timeout_s > 0:
         raise InvalidInput(f"the timeout must be a positive number of seconds, got {timeout_s}")
+    values = dict(parameters or {})
     # Spilling still works with file access switched off; its folder is ours alone (mode 0700).
     with tempfile.TemporaryDirectory(prefix="llm-mri-") as spill:
-        con = open_connection(
-            selection,
-            _arrow_dataset,
-            {
-                "memory_limit": _MEMORY_LIMIT,
-                "temp_directory": spill,
-                "max_temp_directory_size": _TEMP_LIMIT,
-                "allow_persistent_secrets": "false",
-            },
-        )
-        try:
-            with translated_errors(selection):
+        config = {
+            "memory_limit": _MEMORY_LIMIT,
+            "temp_directory": spill,
+            "max_temp_directory_size": _TEMP_LIMIT,
+            "allow_persistent_secrets": "false",
+        }
+        with translated_errors(selection.absent, reads_files=False):
+            con = open_connection(selection, _arrow_dataset, config)
+            try:
                 con.execute("SET enable_external_access = false")
                 con.execute("SET lock_configuration = true")
-                _refuse_writing(con, query)
-                return _fetch_within(con, query, parameters or {}, timeout_s)
-        finally:
-            con.close()
+                with _interrupted_after(con, timeout_s):
+                    return _fetch(con, _checked(con, query, values), values)
+            finally:
+                con.close()
 
 
 def _arrow_dataset(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duckdb.DuckDBPyRelation:
     import pyarrow.dataset as ds
 
+    # Arrow checks each page it reads against the checksum that was written with it.
+    checks = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    form = ds.ParquetFileFormat(default_fragment_scan_options=checks)
     try:
-        dataset = ds.dataset([str(path) for path in files], format="parquet")
+        dataset = ds.dataset([str(path) for path in files], format=form)
     except (OSError, pa.ArrowException) as error:
         raise StoreCorrupt(
             f"{files[0].parent} holds a damaged or missing file; run 'llm-mri verify' to see which"
         ) from error
     name = f"files_{len(con.execute('SHOW ALL TABLES').fetchall())}"
     con.register(name, dataset)
-    return con.table(f"temp.main.{name}")
+    return con.table(name)
 
 
-def _refuse_writing(con: duckdb.DuckDBPyConnection, query: str) -> None:
-    """Refuses all but one reading statement, by its syntax tree."""
-    try:
-        statements = con.extract_statements(query)
-    except UnicodeEncodeError as error:
-        raise QueryError(f"the SQL is not valid Unicode: {error.reason}") from error
-    if len(statements) != 1:
+def _checked(con: duckdb.DuckDBPyConnection, query: str, given: Collection[str]) -> str:
+    """The one reading statement of a query; all else is refused by its syntax tree."""
+    if "\0" in query or not _is_unicode(query):
+        raise QueryError("the SQL holds a character that is no text")
+    statements = con.extract_statements(query)
+    kinds = [_kind(statement) for statement in statements]
+    if len(statements) != 1 or kinds == ["MULTI"]:
+        if "pivot" in query.lower():
+            raise QueryForbidden(
+                "a PIVOT must list its values and stand in a FROM: "
+                "FROM (PIVOT points ON label IN ('a', 'b') USING count(*))"
+            )
         raise QueryForbidden(f"give one statement at a time; this is {len(statements)}")
-    if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
-        raise QueryForbidden(_not_reading(statements[0].type.name))
-    reading = _EXPLAIN.sub("", statements[0].query)
-    row = con.execute("SELECT json_serialize_sql($query)", {"query": reading}).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    if kinds[0] not in {"SELECT", "EXPLAIN"}:
+        raise QueryForbidden(_not_reading(kinds[0]))
+    text = statements[0].query
+    explained = _EXPLAIN.fullmatch(text)
+    explain, reading = explained.groups() if explained else ("", text)
+    _refuse_writing(con, reading)
+    _refuse_wrong_parameters(statements[0].named_parameters, given)
+    return f"{explain} {reading}"
+
+
+def _is_unicode(words: str) -> bool:
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(statement: duckdb.Statement) -> str:
+    try:
+        return str(statement.type.name)
+    except ValueError:
+        # DuckDB's Python side does not know all the statements that its parser does.
+        return "such statement"
+
+
+def _refuse_writing(con: duckdb.DuckDBPyConnection, reading: str) -> None:
+    rows = con.execute("SELECT json_serialize_sql($query)", {"query": reading}).fetchall()
+    try:
+        tree = json.loads(rows[0][0])
+    except RecursionError as error:
+        raise QueryError("the SQL is nested too deeply") from error
     if tree["error"]:
-        raise QueryForbidden(_not_reading(str(tree.get("error_message", "not a SELECT"))))
-    for node in _node_types(tree):
-        if node not in _READING_NODES:
-            raise QueryForbidden(_not_reading(node.removesuffix("_NODE").removesuffix("_QUERY")))
+        raise QueryForbidden(_not_reading("other statement"))
+    for part in _parts(tree):
+        kind = part.get("type")
+        if not isinstance(kind, str):
+            continue
+        if kind.endswith("_NODE") and kind not in _READING_NODES:
+            raise QueryForbidden(_not_reading(kind.removesuffix("_NODE").removesuffix("_QUERY")))
+        if kind == "TABLE_FUNCTION":
+            name = str(part["function"]["function_name"]).lower()
+            if name not in _TABLE_FUNCTIONS and not name.startswith("duckdb_"):
+                raise QueryForbidden(_not_reading(f"table function {name}()"))
+
+
+def _refuse_wrong_parameters(named: Collection[str], given: Collection[str]) -> None:
+    # Their case does not count, as for other names in SQL.
+    missing = sorted(name for name in named if name.lower() not in {one.lower() for one in given})
+    if missing:
+        raise InvalidInput(
+            f"the SQL needs a value for {', '.join(f'${name}' for name in missing)}; "
+            f"give it with -p {missing[0]}=..."
+        )
+    unknown = sorted(name for name in given if name.lower() not in {one.lower() for one in named})
+    if unknown:
+        raise UnknownName("parameter", unknown[0], known=sorted(named), where="the SQL")
 
 
 def _not_reading(what: str) -> str:
-    return f"SQL here only reads: one SELECT over the store's views, no {what} (the store is never changed by SQL)"
+    return f"SQL here only reads: one SELECT over the store's views, no {what} (SQL never changes the store)"
 
 
-def _node_types(tree: object) -> set[str]:
-    """Types of all query nodes in a syntax tree; literals that look like one do not count."""
-    found: set[str] = set()
+def _parts(tree: object) -> Iterator[dict[str, Any]]:
+    """Every part of a syntax tree; literals that look like one are no parts."""
     stack = [tree]
     while stack:
         part = stack.pop()
         if isinstance(part, dict):
-            kind = part.get("type")
-            if isinstance(kind, str) and kind.endswith("_NODE"):
-                found.add(kind)
+            yield part
             stack.extend(part.values())
         elif isinstance(part, list):
             stack.extend(part)
-    return found
 
 
-def _fetch_within(
-    con: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Value], timeout_s: float
-) -> pa.Table:
-    timer = threading.Timer(timeout_s, con.interrupt)
-    timer.daemon = True
-    timer.start()
+@contextmanager
+def _interrupted_after(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
+    """Interrupts what runs on the connection when its time is over.
+
+    Raises:
+        QueryTimeout: the time was over.
+    """
+    done, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if done.wait(min(timeout_s, threading.TIMEOUT_MAX)):
+            return
+        over.set()
+        # An interrupt between two statements is lost, so it is repeated.
+        while True:
+            con.interrupt()
+            if done.wait(0.05):
+                return
+
+    watcher = threading.Thread(target=watch, name="llm-mri-sql-clock", daemon=True)
+    watcher.start()
     try:
-        return con.sql(query, params=dict(parameters)).to_arrow_table()
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if over.is_set():
+            raise QueryTimeout(
+                f"the query ran longer than {timeout_s:g} s and was stopped; see --timeout"
+            ) from error
+        raise
     finally:
-        timer.cancel()
-        timer.join()
+        done.set()
+        watcher.join()
+
+
+def _fetch(con: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Value]) -> pa.Table:
+    try:
+        reader = con.sql(query, params=dict(parameters)).to_arrow_reader(_BATCH_ROWS)
+    except (duckdb.Error, pa.ArrowException):
+        raise
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidInput(f"a parameter has a value that DuckDB cannot take: {error}") from error
+    batches, size = [], 0
+    try:
+        for batch in reader:
+            size += batch.nbytes
+            if size > _MOST_BYTES:
+                raise QueryError(
+                    f"the result is larger than {_MOST_BYTES / 2**30:g} GiB; aggregate it, or add a LIMIT"
+                )
+            batches.append(batch)
+    finally:
+        reader.close()
+    return pa.Table.from_batches(batches, reader.schema)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,15 @@ from llm_mri_store.records import (
     no_progress,
     scan_identity,
 )
-from llm_mri_store.store.files import read_json, read_parquet, sha256_of
-from llm_mri_store.store.paths import ScanPaths, StorePaths
+from llm_mri_store.store.catalogue import DESKTOP_FILES
+from llm_mri_store.store.files import is_sealed, read_json, read_parquet, sha256_of
+from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
+
+RecordT = TypeVar("RecordT")
+
+Found = tuple[str, str]
+
+_STRANGE: Final = "this is no part of what was committed; move it elsewhere"
 
 
 def verify_store(
@@ -31,123 +39,149 @@ def verify_store(
 ) -> list[Problem]:
     """Everything that is wrong with a store's files; an empty list is good.
 
-    A file is compared with the sha256 recorded when it was committed, so a single flipped bit shows.
-    Beyond that the tables must agree: each chunk holds the samples of its range, every points file
-    the samples of its scan in order, and a reduction was made of the chunks that are there.
+    A file is compared with the sha256 recorded when it was committed, so a single flipped bit shows, and
+    a record with the digest it ends in. Beyond that the tables must agree: each chunk holds the samples
+    of its range, every points file the samples of its scan in order, and a reduction was made of the
+    chunks that are there.
 
     Raises:
         UnknownName: there is no such scan.
     """
-    folders = sorted(path for path in store.scans.iterdir() if path.is_dir()) if store.scans.is_dir() else []
-    if scan is not None:
-        known = [folder.name for folder in folders]
-        if scan not in known:
-            raise UnknownName("scan", scan, known=known, where=f"store {store.root}")
-        folders = [folder for folder in folders if folder.name == scan]
-    problems: list[Problem] = []
-    for place, folder in enumerate(folders):
-        progress(Progress(job="verify", done=place, total=len(folders), note=folder.name))
-        problems += [
-            Problem(where=store.relative(Path(where)), what=what)
-            for where, what in _scan_problems(ScanPaths(folder))
-        ]
-    progress(Progress(job="verify", done=len(folders), total=len(folders)))
+    known = _listing(store.scans)
+    problems: list[Found] = []
+    if scan is None:
+        own = {schema.STORE_FILE, schema.SCANS_FOLDER, schema.STAGING_FOLDER}
+        problems += _strangers(store.root, own)
+    elif scan not in known:
+        raise UnknownName("scan", scan, known=known, where=f"store {store.root}")
+    names = known if scan is None else [scan]
+    for place, name in enumerate(names):
+        progress(Progress(job="verify", done=place, total=len(names), note=name))
+        folder = store.scans / name
+        if not is_name(name) or not folder.is_dir():
+            problems.append((str(folder), "no scan has such a name; move it elsewhere"))
+        else:
+            problems += _scan_problems(ScanPaths(folder))
+    progress(Progress(job="verify", done=len(names), total=len(names)))
+    return [Problem(where=store.relative(Path(where)), what=what) for where, what in problems]
+
+
+def _listing(folder: Path) -> list[str]:
+    """Names in a folder, sorted, but for what desktops leave there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if path.name not in DESKTOP_FILES)
+
+
+def _strangers(folder: Path, own: Collection[str]) -> Iterator[Found]:
+    for name in _listing(folder):
+        if name not in own:
+            yield str(folder / name), _STRANGE
+
+
+def _read_record(path: Path, record_type: type[RecordT], problems: list[Found]) -> RecordT | None:
+    """A record, or None where it is not as committed: nothing else can be held against what it says."""
+    try:
+        record = read_json(path, record_type)
+    except StoreCorrupt as error:
+        problems.append((str(path), str(error)))
+        return None
+    if not is_sealed(path):
+        problems.append((str(path), "the file was changed after its commit (its digest differs); restore it"))
+        return None
+    return record
+
+
+def _scan_problems(paths: ScanPaths) -> list[Found]:
+    problems = list(
+        _strangers(paths.folder, {schema.SCAN_FILE, schema.CHUNKS_FOLDER, schema.REDUCTIONS_FOLDER})
+    )
+    record = _read_record(paths.record, ScanRecord, problems)
+    if record is None:
+        return problems
+    if record.identity != scan_identity(record.spec):
+        return [*problems, (str(paths.record), "its identity is not that of its inputs")]
+    chunks = _all_chunks(paths, record.spec, problems)
+    source = chunks_digest(tuple(chunks)) if len(chunks) == record.spec.n_chunks else None
+    for name in _listing(paths.reductions):
+        folder = paths.reductions / name
+        if not is_name(name) or not folder.is_dir():
+            problems.append((str(folder), "no reduction has such a name; move it elsewhere"))
+        else:
+            _check_reduction(folder, record.spec, source, problems)
     return problems
 
 
-Found = tuple[str, str]
-
-
-def _scan_problems(paths: ScanPaths) -> Iterator[Found]:
-    try:
-        record = read_json(paths.record, ScanRecord)
-    except StoreCorrupt as error:
-        yield str(paths.record), str(error)
-        return
-    if record.identity != scan_identity(record.spec):
-        yield (
-            str(paths.record),
-            "its identity is not that of its inputs: the file was changed after its commit",
-        )
+def _all_chunks(paths: ScanPaths, spec: ScanSpec, problems: list[Found]) -> list[ChunkRecord]:
+    """Records of the chunks that can be read."""
+    found = set(_listing(paths.chunks))
+    expected = [schema.chunk_folder(index) for index in range(spec.n_chunks)]
+    for name in sorted(found.difference(expected)):
+        problems.append((str(paths.chunks / name), "no chunk of this scan has this name; move it elsewhere"))
+    last = max((index for index, name in enumerate(expected) if name in found), default=-1)
     chunks: list[ChunkRecord] = []
-    found = {path.name: path for path in sorted(paths.chunks.iterdir())} if paths.chunks.is_dir() else {}
-    expected = {schema.chunk_folder(index): index for index in range(record.spec.n_chunks)}
-    for name in sorted(found.keys() - expected.keys()):
-        yield str(found[name]), "no chunk of this scan has this name; remove it"
-    last = max((expected[name] for name in found.keys() & expected.keys()), default=-1)
-    for name, index in expected.items():
+    for index, name in enumerate(expected[: last + 1]):
         if name in found:
-            yield from _chunk_problems(found[name], index, record.spec, chunks)
-        elif index < last:
-            yield (
-                str(paths.chunks / name),
-                "this chunk is missing while later ones are there; run the scan command again to make it anew",
+            record = _check_chunk(paths.chunks / name, index, spec, problems)
+            chunks += [record] if record is not None else []
+        else:
+            what = (
+                "this chunk is missing while later ones are there; run the scan command again to make it anew"
             )
-    is_whole = len(chunks) == record.spec.n_chunks
-    if paths.reductions.is_dir():
-        for folder in sorted(paths.reductions.iterdir()):
-            source = chunks_digest(tuple(chunks)) if is_whole else None
-            yield from _reduction_problems(folder, record.spec, source)
+            problems.append((str(paths.chunks / name), what))
+    return chunks
 
 
-def _chunk_problems(folder: Path, index: int, spec: ScanSpec, chunks: list[ChunkRecord]) -> Iterator[Found]:
-    """Problems of one chunk; its record is added to ``chunks`` when it can be read."""
+def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]) -> ChunkRecord | None:
     path = folder / schema.CHUNK_FILE
-    try:
-        record = read_json(path, ChunkRecord)
-    except StoreCorrupt as error:
-        yield str(path), str(error)
-        return
-    chunks.append(record)
+    record = _read_record(path, ChunkRecord, problems)
+    if record is None:
+        return None
     ids = spec.chunk_range(index)
     if (record.index, record.first_sample, record.n_samples) != (index, ids.start, len(ids)):
-        yield str(path), f"it says it holds other samples than {ids.start}-{ids.stop - 1}"
+        problems.append((str(path), f"it says it holds other samples than {ids.start}-{ids.stop - 1}"))
     damaged = list(_file_problems(folder, record.files, schema.CHUNK_FILE))
-    yield from damaged
-    if damaged:
-        return
-    for name in (schema.SAMPLES_FILE, schema.ACTIVATIONS_FILE):
-        yield from _row_problems(folder / name, np.arange(ids.start, ids.stop))
+    problems += damaged
+    if not damaged:
+        for name in (schema.SAMPLES_FILE, schema.ACTIVATIONS_FILE):
+            problems += _row_problems(folder / name, np.arange(ids.start, ids.stop))
+    return record
 
 
-def _reduction_problems(folder: Path, spec: ScanSpec, source: str | None) -> Iterator[Found]:
+def _check_reduction(folder: Path, spec: ScanSpec, source: str | None, problems: list[Found]) -> None:
     path = folder / schema.REDUCTION_FILE
-    try:
-        record = read_json(path, ReductionRecord)
-    except StoreCorrupt as error:
-        yield str(path), str(error)
+    record = _read_record(path, ReductionRecord, problems)
+    if record is None:
         return
     if source is not None and record.source != source:
-        yield (
-            str(path),
-            "it was made from other activations than the scan holds now; remove it and reduce again",
-        )
+        what = "it was made from other activations than the scan holds now; remove it and reduce again"
+        problems.append((str(path), what))
     damaged = list(_file_problems(folder, record.files, schema.REDUCTION_FILE))
-    yield from damaged
+    problems += damaged
     if damaged:
         return
     for one in record.layers:
         file = folder / schema.POINTS_FOLDER / schema.points_file(one.layer)
-        if not file.is_file():
-            yield str(file), "the layer's points are missing"
-        else:
-            yield from _row_problems(file, np.arange(spec.n_samples))
+        problems += _row_problems(file, np.arange(spec.n_samples))
 
 
 def _file_problems(folder: Path, digests: Mapping[str, str], record_name: str) -> Iterator[Found]:
     for name, digest in digests.items():
         path = folder / name
-        if not path.is_file():
+        try:
+            if sha256_of(path) != digest:
+                yield (
+                    str(path),
+                    "the file is damaged: its bytes are not those that were committed (sha256 differs)",
+                )
+        except FileNotFoundError:
             yield str(path), "the file is missing"
-        elif sha256_of(path) != digest:
-            yield (
-                str(path),
-                "the file is damaged: its bytes are not those that were committed (sha256 differs)",
-            )
+        except OSError as error:
+            yield str(path), f"the file cannot be read: {error.strerror}"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in digests and name != record_name:
-            yield str(path), "this file is no part of what was committed"
+        if path.is_file() and name not in {*digests, record_name} and path.name not in DESKTOP_FILES:
+            yield str(path), _STRANGE
 
 
 def _row_problems(path: Path, sample_ids: np.ndarray) -> Iterator[Found]:

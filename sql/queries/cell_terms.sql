@@ -3,7 +3,7 @@
 -- param: layer INTEGER - the layer
 -- param: cell_x INTEGER - the cell along component 1
 -- param: cell_y INTEGER - the cell along component 2
--- param: limit INTEGER = 10 - words to show
+-- param: limit INTEGER 1.. = 10 - words to show
 -- column: term VARCHAR - the word, in lower case
 -- column: n BIGINT - its occurrences in the cell
 -- column: n_samples BIGINT - samples of the cell that hold it

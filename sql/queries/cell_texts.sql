@@ -4,7 +4,7 @@
 -- param: cell_x INTEGER = NULL - only this cell (with cell_y); every cell by default
 -- param: cell_y INTEGER = NULL - only this cell (with cell_x); every cell by default
 -- param: label VARCHAR = NULL - only this label's samples; all by default
--- param: limit INTEGER = 3 - texts per cell
+-- param: limit INTEGER 1.. = 3 - texts per cell
 -- column: layer INTEGER - the layer
 -- column: cell_x INTEGER - 0-based cell along component 1
 -- column: cell_y INTEGER - 0-based cell along component 2

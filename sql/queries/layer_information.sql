@@ -1,5 +1,5 @@
 -- How much a sample's cell tells of its label, layer by layer: mutual information in bits.
--- source: Shannon 1948; bias by Miller 1955 (Miller-Madow): (cells * labels seen - cells - labels + 1) / (2 n ln 2)
+-- source: Shannon 1948; bias by Miller 1955 (Miller-Madow): (pairs of label and cell seen - cells - labels + 1) / (2 n ln 2)
 -- column: layer INTEGER - the layer
 -- column: n BIGINT - samples with a label and a cell
 -- column: n_labels BIGINT - labels seen

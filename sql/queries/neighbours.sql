@@ -2,7 +2,7 @@
 -- source: none in LLM-MRI; cosine similarity over full activations, not over reduced points
 -- param: layer INTEGER - the layer
 -- param: sample_id INTEGER - the sample whose neighbours are wanted
--- param: limit INTEGER = 10 - neighbours to show
+-- param: limit INTEGER 1.. = 10 - neighbours to show
 -- column: rank BIGINT - 1 = nearest; ties by sample_id
 -- column: sample_id BIGINT - the neighbour
 -- column: label VARCHAR - its label

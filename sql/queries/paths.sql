@@ -1,7 +1,7 @@
 -- The commonest ways through the layers: sequences of cells that samples follow from first layer to last.
 -- source: LLM-MRI draws edges of one layer pair at a time; a path joins them over all layers
 -- param: label VARCHAR = NULL - only this label's samples; all by default
--- param: limit INTEGER = 20 - rows to show
+-- param: limit INTEGER 1.. = 20 - rows to show
 -- column: path VARCHAR - nodes "layer_x_y" joined by " > ", degenerate layers left out
 -- column: n BIGINT - samples that follow it
 -- column: share DOUBLE - n / samples counted, in [0, 1]

@@ -1,7 +1,7 @@
 -- One layer's heatmap on a grid of another size, cut anew from the stored points: equal widths over their range.
 -- source: bins as pandas.cut makes them: right-closed, lowest value included
 -- param: layer INTEGER - the layer
--- param: grid INTEGER - cells per axis
+-- param: grid INTEGER 1..1000 - cells per axis
 -- param: label VARCHAR = NULL - count only this label's samples; all by default (the bins are those of all)
 -- column: layer INTEGER - the layer
 -- column: label VARCHAR - the label; NULL for all samples

@@ -1,0 +1,77 @@
+"""What analyses read of an opened reduction besides its named queries: points, and who the samples are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from llm_mri_store import schema
+from llm_mri_store.errors import UnknownName
+from llm_mri_store.schema import Status
+from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
+from llm_mri_store.store.files import read_parquet
+
+Float32 = npt.NDArray[np.float32]
+
+
+def sample_column(scan: ScanEntry, column: str) -> list[object]:
+    """A column of the samples, in corpus order.
+
+    Raises:
+        UnknownName: the scan has no such column.
+    """
+    known = [*schema.SAMPLE_COLUMNS, *(one.name for one in scan.spec.covariates)]
+    if column not in known:
+        raise UnknownName("column", column, known=known, where=f"scan {scan.name!r}")
+    values: list[object] = []
+    for chunk in scan.chunks:
+        table = read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, [column])
+        values += table[column].to_pylist()
+    return values
+
+
+def is_ok(scan: ScanEntry) -> npt.NDArray[np.bool_]:
+    """Which samples can be read and labelled, bool (samples,)."""
+    return np.asarray([status == Status.OK for status in sample_column(scan, schema.STATUS)])
+
+
+def stored_activations(scan: ScanEntry, layer: int) -> Float32:
+    """The pooled activations of a layer, float32 (samples, hidden); NaN where a sample has none.
+
+    Raises:
+        UnknownName: the scan does not hold the layer.
+    """
+    if layer not in scan.spec.layers:
+        raise UnknownName("layer", layer, known=scan.spec.layers, where=f"scan {scan.name!r}")
+    column = schema.layer_column(layer)
+    parts = [
+        _vectors(scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE, column) for chunk in scan.chunks
+    ]
+    return np.concatenate(parts)
+
+
+def stored_points(reduction: ReductionEntry, layer: int) -> Float32:
+    """The points of a layer, float32 (samples, components); NaN where a sample has none.
+
+    Raises:
+        UnknownName: the reduction does not hold the layer.
+    """
+    if layer not in reduction.layers:
+        raise UnknownName("layer", layer, known=reduction.layers, where=f"reduction {reduction.name!r}")
+    return _vectors(reduction.points_file(layer), schema.COORDINATES)
+
+
+def points_by_layer(reduction: ReductionEntry) -> Iterator[tuple[int, Float32]]:
+    """Layers ascending with their points, one at a time."""
+    for layer in reduction.layers:
+        yield layer, stored_points(reduction, layer)
+
+
+def _vectors(path: Path, column: str) -> Float32:
+    vectors = read_parquet(path, [column])[column].combine_chunks()
+    flat = vectors.values.to_numpy(zero_copy_only=False).reshape(len(vectors), -1)
+    absent = vectors.is_null().to_numpy(zero_copy_only=False)
+    return np.where(absent[:, None], np.float32(np.nan), flat)

@@ -1,0 +1,72 @@
+"""A scan's activations, read back from its chunks for a reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from llm_mri_store import schema
+from llm_mri_store.errors import ReductionError, StoreCorrupt
+from llm_mri_store.reduction.layers import LayerActivations
+from llm_mri_store.reduction.reducers import Float32
+from llm_mri_store.schema import Status
+from llm_mri_store.store.catalogue import ScanEntry
+from llm_mri_store.store.files import read_parquet
+
+
+def refuse_unreducible(scan: ScanEntry) -> None:
+    """Refuses a scan that does not hold all of its activations.
+
+    Raises:
+        ReductionError: it is not complete, or its activations were removed.
+    """
+    if not scan.is_complete:
+        raise ReductionError(
+            f"scan {scan.name!r} is not complete ({scan.n_stored:,} of {scan.spec.n_samples:,} samples); run "
+            "its scan command again to finish it"
+        )
+    if any(schema.ACTIVATIONS_FILE not in chunk.files for chunk in scan.chunks):
+        raise ReductionError(
+            f"the activations of scan {scan.name!r} were removed to save space, so it cannot be reduced "
+            "anew; scan again under another --name"
+        )
+
+
+def read_is_ok(scan: ScanEntry) -> npt.NDArray[np.bool_]:
+    """Which samples of the scan take part in a reduction, bool (samples,).
+
+    Raises:
+        ReductionError: fewer than 2 do.
+        StoreCorrupt: a chunk is damaged.
+    """
+    parts = []
+    for chunk in scan.chunks:
+        path = scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE
+        statuses = read_parquet(path, [schema.STATUS])[schema.STATUS].to_pylist()
+        parts.append(np.array([one == Status.OK for one in statuses], dtype=np.bool_))
+    is_ok = np.concatenate(parts)
+    if is_ok.sum() < 2:
+        raise ReductionError(
+            f"scan {scan.name!r} has {int(is_ok.sum())} samples with an activation; a reduction needs at "
+            "least 2"
+        )
+    return is_ok
+
+
+def layer_activations(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> LayerActivations:
+    """The activations of the samples that are ok; a part is a chunk, read when it is asked for."""
+    return LayerActivations(layer=layer, dtype=scan.spec.dtype, parts=lambda: _read_parts(scan, layer, is_ok))
+
+
+def _read_parts(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> Iterator[Float32]:
+    column = schema.layer_column(layer)
+    for chunk in scan.chunks:
+        path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
+        vectors = read_parquet(path, [column])[column].combine_chunks()
+        if len(vectors) != chunk.n_samples:
+            raise StoreCorrupt(f"{path} has {len(vectors)} rows, not {chunk.n_samples}; run 'llm-mri verify'")
+        flat = vectors.values.to_numpy(zero_copy_only=False)
+        ids = slice(chunk.first_sample, chunk.first_sample + chunk.n_samples)
+        yield flat.reshape(chunk.n_samples, scan.spec.hidden_size)[is_ok[ids]]

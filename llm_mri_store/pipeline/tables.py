@@ -1,0 +1,71 @@
+"""What is computed, as the tables a store holds: samples, activations, points."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from llm_mri_store import schema
+from llm_mri_store.extraction.corpus import Corpus
+from llm_mri_store.extraction.extractor import ChunkActivations
+from llm_mri_store.records import ScanSpec
+from llm_mri_store.reduction.layers import ReducedLayer
+
+
+def samples_table(ids: range, corpus: Corpus, activations: ChunkActivations) -> pa.Table:
+    """``samples.parquet`` of a chunk; its columns stand in ``schema.samples_schema``."""
+    rows = corpus.rows.slice(ids.start, len(ids))
+    columns = {
+        schema.SAMPLE_ID: pa.array(ids, pa.int64()),
+        schema.TEXT: rows[schema.TEXT],
+        schema.LABEL: rows[schema.LABEL],
+        schema.N_TOKENS: pa.array(activations.n_tokens),
+        schema.TRUNCATED: pa.array(activations.truncated),
+        schema.STATUS: pa.array([str(one) for one in activations.status], pa.string()),
+        **{field.name: rows[field.name] for field in corpus.covariates},
+    }
+    return pa.table(columns, schema=schema.samples_schema(corpus.covariates))
+
+
+def activations_table(ids: range, spec: ScanSpec, activations: ChunkActivations) -> pa.Table:
+    """``activations.parquet`` of a chunk; its columns stand in ``schema.activations_schema``."""
+    absent = np.asarray(~np.isfinite(activations.vectors).all(axis=(1, 2)))
+    columns = [
+        pa.array(ids, pa.int64()),
+        *(_vectors(activations.vectors[:, place], absent) for place in range(len(spec.layers))),
+    ]
+    return pa.table(columns, schema=schema.activations_schema(spec.layers, spec.hidden_size))
+
+
+def points_table(reduced: ReducedLayer, is_ok: npt.NDArray[np.bool_]) -> pa.Table:
+    """One layer's points file; its columns stand in ``schema.points_schema``.
+
+    Args:
+        reduced: points and cells of the samples that are ok.
+        is_ok: bool (samples,); the others get a row of NULLs.
+    """
+    n_samples, n_components = len(is_ok), reduced.points.shape[1]
+    coordinates = np.zeros((n_samples, n_components), dtype=np.float32)
+    coordinates[is_ok] = reduced.points
+    cells = np.zeros((n_samples, 2), dtype=np.int16)
+    has_no_cell = np.ones(n_samples, dtype=np.bool_)
+    if reduced.cells is not None:
+        cells[is_ok] = reduced.cells
+        has_no_cell = ~is_ok
+    columns = [
+        pa.array(np.arange(n_samples), pa.int64()),
+        pa.array(np.full(n_samples, reduced.diagnostics.layer), pa.int16()),
+        _vectors(coordinates, ~is_ok),
+        pa.array(cells[:, 0], mask=has_no_cell),
+        pa.array(cells[:, 1], mask=has_no_cell),
+    ]
+    return pa.table(columns, schema=schema.points_schema(n_components))
+
+
+def _vectors(vectors: npt.NDArray[np.float32], absent: npt.NDArray[np.bool_]) -> pa.FixedSizeListArray:
+    """Rows of float32 (samples, size) as a list column, NULL where ``absent``."""
+    filled = np.where(absent[:, None], np.float32(0), vectors)
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(filled.reshape(-1)), vectors.shape[1], mask=pa.array(absent)
+    )

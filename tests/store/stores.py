@@ -1,0 +1,205 @@
+"""Small stores written with the store's own functions: no model runs, every number is given by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from llm_mri_store import schema
+from llm_mri_store.records import (
+    ChunkRecord,
+    Covariate,
+    LayerDiagnostics,
+    ReductionRecord,
+    ReductionSpec,
+    ScanSpec,
+    chunks_digest,
+)
+from llm_mri_store.store.catalogue import begin_scan, ensure_store, find_scan, now
+from llm_mri_store.store.commit import commit_folder
+from llm_mri_store.store.files import file_digests, write_json, write_parquet
+from llm_mri_store.store.lock import scan_lock
+from llm_mri_store.store.paths import StorePaths
+
+
+def make_spec(n_samples: int = 6, *, n_layers: int = 2, width: int = 3, chunk_samples: int = 4) -> ScanSpec:
+    return ScanSpec(
+        model="model",
+        revision=None,
+        model_fingerprint="m",
+        random_weights=None,
+        corpus="corpus",
+        corpus_fingerprint="c",
+        split=None,
+        text_column="text",
+        label_column="label",
+        covariates=(Covariate(name="source", type="string"),),
+        labels=("a", "b"),
+        n_samples=n_samples,
+        site="residual",
+        pooling="mean",
+        layers=tuple(range(n_layers)),
+        hidden_size=width,
+        max_tokens=64,
+        dtype="float32",
+        chunk_samples=chunk_samples,
+        batch_tokens=256,
+    )
+
+
+def write_scan(
+    root: Path,
+    name: str,
+    *,
+    labels: Sequence[str | None],
+    vectors: np.ndarray | None = None,
+    texts: Sequence[str | None] | None = None,
+    status: Sequence[str] | None = None,
+    n_layers: int = 2,
+    width: int = 3,
+    chunk_samples: int = 4,
+    n_chunks: int | None = None,
+) -> StorePaths:
+    """A scan whose activations are ``vectors`` (samples, layers, width); absent where status is not ok."""
+    n = len(labels)
+    if vectors is None:
+        vectors = np.random.default_rng(0).normal(size=(n, n_layers, width)).astype(np.float32)
+    status = status or ["ok"] * n
+    spec = make_spec(n, n_layers=vectors.shape[1], width=vectors.shape[2], chunk_samples=chunk_samples)
+    spec = ScanSpec(
+        **{field: getattr(spec, field) for field in spec.__dataclass_fields__ if field != "labels"},
+        labels=tuple(sorted({label for label in labels if label is not None})),
+    )
+    store = ensure_store(root)
+    with scan_lock(store, name) as staging:
+        begin_scan(store, name, spec, staging=staging, notes=())
+        for index in range(spec.n_chunks if n_chunks is None else n_chunks):
+            ids = spec.chunk_range(index)
+            part = slice(ids.start, ids.stop)
+            samples = pa.table(
+                {
+                    "sample_id": pa.array(ids, pa.int64()),
+                    "text": pa.array(
+                        (texts or [f"text {i}" for i in range(n)])[part],
+                        pa.string(),
+                    ),
+                    "label": pa.array(labels[part], pa.string()),
+                    "n_tokens": pa.array([i % 7 + 1 for i in ids], pa.int32()),
+                    "truncated": pa.array([i % 5 == 0 for i in ids]),
+                    "status": pa.array(status[part], pa.string()),
+                    "source": pa.array([f"s{i % 2}" for i in ids], pa.string()),
+                },
+                schema=schema.samples_schema(pa.schema([pa.field("source", pa.string())])),
+            )
+            absent = pa.array([one != "ok" for one in status[part]])
+            columns = [pa.array(ids, pa.int64())] + [
+                pa.FixedSizeListArray.from_arrays(
+                    pa.array(np.ascontiguousarray(vectors[part, layer], dtype=np.float32).reshape(-1)),
+                    spec.hidden_size,
+                    mask=absent,
+                )
+                for layer in spec.layers
+            ]
+            activations = pa.table(columns, schema=schema.activations_schema(spec.layers, spec.hidden_size))
+            with commit_folder(store.scan(name).chunk(index), staging=staging) as folder:
+                write_parquet(folder / schema.SAMPLES_FILE, samples)
+                write_parquet(folder / schema.ACTIVATIONS_FILE, activations)
+                record = ChunkRecord(
+                    index=index,
+                    first_sample=ids.start,
+                    n_samples=len(ids),
+                    n_tokens=7,
+                    files=file_digests(folder),
+                    device="cpu",
+                    versions={},
+                )
+                write_json(folder / schema.CHUNK_FILE, record)
+    return store
+
+
+def write_reduction(
+    store: StorePaths,
+    scan_name: str,
+    *,
+    cells: np.ndarray,
+    coordinates: np.ndarray | None = None,
+    grid: int | None = 4,
+    name: str = "pca-2",
+    degenerate: Sequence[int] = (),
+    explained: Sequence[float] = (0.5, 0.25),
+    n_clipped: int = 0,
+) -> None:
+    """A reduction whose cells are ``cells`` (samples, layers, 2), -1 where a sample has none."""
+    scan = find_scan(store, scan_name)
+    n, n_layers, _ = cells.shape
+    points = cells.astype(np.float32) if coordinates is None else coordinates.astype(np.float32)
+    k = points.shape[2]
+    edges = tuple(float(edge) for edge in range((grid or 0) + 1)) if grid else ()
+    layers = []
+    with (
+        scan_lock(store, scan_name) as staging,
+        commit_folder(scan.paths.reduction(name), staging=staging) as folder,
+    ):
+        (folder / schema.POINTS_FOLDER).mkdir()
+        for place, layer in enumerate(scan.spec.layers[:n_layers]):
+            absent = cells[:, place, 0] < 0
+            no_cell = absent if grid else np.ones(n, dtype=bool)
+            table = pa.table(
+                [
+                    pa.array(np.arange(n), pa.int64()),
+                    pa.array(np.full(n, layer), pa.int16()),
+                    pa.FixedSizeListArray.from_arrays(
+                        pa.array(np.ascontiguousarray(points[:, place]).reshape(-1)), k, mask=pa.array(absent)
+                    ),
+                    pa.array(cells[:, place, 0].astype(np.int16), mask=no_cell),
+                    pa.array(cells[:, place, 1].astype(np.int16), mask=no_cell),
+                ],
+                schema=schema.points_schema(k),
+            )
+            write_parquet(folder / schema.POINTS_FOLDER / schema.points_file(layer), table)
+            layers.append(
+                LayerDiagnostics(
+                    layer=layer,
+                    is_degenerate=layer in degenerate,
+                    n_fitted=int((~absent).sum()),
+                    n_excluded=int(absent.sum()),
+                    n_clipped=n_clipped,
+                    relative_spread=1.0,
+                    spread_tolerance=1e-6,
+                    total_variance=3.0,
+                    explained_variance=tuple(3 * one for one in explained),
+                    explained_variance_ratio=tuple(explained),
+                    edges_x=edges,
+                    edges_y=edges,
+                )
+            )
+        (folder / schema.REDUCER_FILE).write_bytes(b"reducer")
+        record = ReductionRecord(
+            created=now(),
+            versions={},
+            source=chunks_digest(scan.chunks),
+            n_samples=n,
+            spec=ReductionSpec(method="pca", n_components=k, grid=grid),
+            layers=tuple(layers),
+            files=file_digests(folder),
+        )
+        write_json(folder / schema.REDUCTION_FILE, record)
+
+
+def random_store(root: Path, *, n: int = 200, n_layers: int = 3, seed: int = 0, grid: int = 4) -> StorePaths:
+    """Scan ``big`` of random labels, cells and vectors; a tenth of the samples have status ``empty``."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(["a", "b", "c"], size=n, p=[0.5, 0.3, 0.2]).tolist()
+    status = ["empty" if flag else "ok" for flag in rng.random(n) < 0.1]
+    vectors = rng.normal(size=(n, n_layers, 3)).astype(np.float32)
+    cells = rng.integers(0, grid, size=(n, n_layers, 2))
+    cells[np.asarray(status) != "ok"] = -1
+    store = write_scan(root, "big", labels=labels, vectors=vectors, status=status, chunk_samples=64)
+    write_reduction(store, "big", cells=cells, grid=grid)
+    return store
+
+
+def tree_digest(folder: Path) -> dict[str, str]:
+    """Path -> sha256 of every file below a folder, but for the locks."""
+    return {name: digest for name, digest in file_digests(folder).items() if "_locks" not in name}
