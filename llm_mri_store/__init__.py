@@ -12,10 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llm_mri_store.analysis.graph import write_graph as write_graph
+    from llm_mri_store.analysis.graph_files import write_graph as write_graph
     from llm_mri_store.analysis.graph_metrics import degree_by_layer as degree_by_layer
     from llm_mri_store.analysis.graph_metrics import graph_metrics as graph_metrics
-    from llm_mri_store.analysis.graph_metrics import projection_metrics as projection_metrics
+    from llm_mri_store.analysis.node_metrics import node_metrics as node_metrics
+    from llm_mri_store.analysis.projections import projection_metrics as projection_metrics
     from llm_mri_store.api.reduction import Reduction as Reduction
     from llm_mri_store.api.scan import Scan as Scan
     from llm_mri_store.api.store import Store as Store
@@ -35,9 +36,10 @@ _HOMES = {
     "Table": "llm_mri_store.api.table",
     "degree_by_layer": "llm_mri_store.analysis.graph_metrics",
     "graph_metrics": "llm_mri_store.analysis.graph_metrics",
-    "projection_metrics": "llm_mri_store.analysis.graph_metrics",
+    "node_metrics": "llm_mri_store.analysis.node_metrics",
+    "projection_metrics": "llm_mri_store.analysis.projections",
     "save_chart": "llm_mri_store.charts",
-    "write_graph": "llm_mri_store.analysis.graph",
+    "write_graph": "llm_mri_store.analysis.graph_files",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -7,7 +7,9 @@
 --   .read sql/views.sql
 --
 -- Then run any file of sql/queries, giving every parameter its value: PREPARE q AS <the file>, and
--- EXECUTE q(layer := 6, label := NULL). Digests are not checked here: 'llm-mri verify' does that.
+-- EXECUTE q(layer := 6, label := NULL); a parameter called limit is written "limit" := 10. Only
+-- neighbours wants more: vectors are lists here, and it needs them as CAST(vector AS FLOAT[384]),
+-- with the scan's hidden_size. Digests are not checked here: 'llm-mri verify' does that.
 
 CREATE VIEW stored_scans AS
 WITH records AS (

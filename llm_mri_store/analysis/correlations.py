@@ -69,8 +69,9 @@ def correlate_layers(
     * p is two-sided, from Student's t with n - 2 degrees, t = rho sqrt((n - 2) / (1 - rho^2)), as
       ``scipy.stats.spearmanr`` gives it, but never below what the exact test can reach: 2 / n!, the
       probability of the two perfect orders among all n! (scipy says 0 there, and an edge of 3 samples would
-      be certain), and never below 2.2e-308. The approximation is a little small for few samples: of
-      graphs of independent components some 10 % instead of 5 % have an edge at q <= 0.05 where n < 30.
+      be certain), and never below 2.2e-308. The approximation is too small in the far tail
+      of few samples: of graphs of independent components 5 % should have an edge at q <= 0.05, and from 50
+      samples on do, but some 10 % of 10 to 30 samples, up to 20 % of 7 or 8, and none of 6 or fewer.
     * q is p adjusted by Benjamini & Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57
       (1995), over all pairs of the label that have a p: among the edges with q <= 0.05 an expected 5 % are
       false.

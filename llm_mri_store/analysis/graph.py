@@ -8,8 +8,6 @@ from typing import Any, Final
 import networkx as nx
 import pyarrow as pa
 
-from llm_mri_store.analysis.graph_files import to_export_graph as to_export_graph
-from llm_mri_store.analysis.graph_files import write_graph as write_graph
 from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER
 

@@ -19,7 +19,6 @@ from llm_mri_store.analysis.communities import community_numbers, modularity_of
 from llm_mri_store.analysis.graph import layers_of
 from llm_mri_store.analysis.graph_arrays import Floats, GraphArrays, graph_arrays
 from llm_mri_store.analysis.moments import correlation, moments, named_moments
-from llm_mri_store.analysis.projections import projection_metrics as projection_metrics
 from llm_mri_store.analysis.reachability import reachability_of
 from llm_mri_store.schema import LAYER
 

@@ -148,6 +148,10 @@ class Plot:
             subtitle=self._provenance(),
         )
 
+    def positions(self, graph: nx.DiGraph[str]) -> Mapping[str, tuple[float, float]]:
+        """Where the nodes of a graph are drawn: node -> (x, y) in [0, 1], y upward."""
+        return charts.layered_positions(graph)
+
     def _fixed_positions(self) -> Mapping[str, tuple[float, float]]:
         return charts.layered_positions(self.reduction.graph(isolated=True))
 

@@ -212,6 +212,17 @@ class Reduction:
             rows.append({"graph": ALL_LABELS, **graph_metrics(self.graph(wanted))})
         return Table(pa.Table.from_pylist(rows))
 
+    def node_metrics(self, labels: Sequence[str] | str | None = None, *, seed: int = 0) -> Table:
+        """Numbers of each node of the graph of some labels: degrees, strengths, centralities, community.
+
+        Args:
+            labels: its labels; all of the scan by default.
+            seed: of the communities.
+        """
+        from llm_mri_store.analysis.node_metrics import node_metrics
+
+        return Table(node_metrics(self.graph(labels), seed=seed))
+
     def probe_folds(
         self, *, progress: ProgressCallback = no_progress, **options: Unpack[ProbeOptions]
     ) -> Table:

@@ -104,7 +104,7 @@ def graph(
             drawing = chosen.plot.drawing(built, fixed=fixed, min_weight_percentile=percentile)
             llm_mri_store.save_chart(drawing, output)
         else:
-            llm_mri_store.write_graph(built, output)
+            llm_mri_store.write_graph(built, output, positions=chosen.plot.positions(built))
         say_written(output)
     say_degenerate(chosen.degenerate_layers)
 
@@ -116,6 +116,7 @@ def graph(
 @click.option(
     "--label", "labels", multiple=True, help="Which label; may be given several times; all by default."
 )
+@click.option("--nodes", is_flag=True, help="A row per node of the graph of these labels instead.")
 @format_option
 @output_option(".csv .json .parquet")
 def metrics(
@@ -123,13 +124,18 @@ def metrics(
     store_path: Path | None,
     reduction: str | None,
     labels: tuple[str, ...],
+    nodes: bool,
     form: str,
     output: Path | None,
 ) -> None:
     """Numbers that describe the graph of each label, and of all of them."""
     chosen = open_reduction(store_path, scan_name, reduction)
-    table = chosen.metrics(list(labels) or None)
-    print_rows(table.transposed("graph") if form == "table" and output is None else table, form, output)
+    wanted = list(labels) or None
+    if nodes:
+        print_rows(chosen.node_metrics(wanted), form, output)
+    else:
+        table = chosen.metrics(wanted)
+        print_rows(table.transposed("graph") if form == "table" and output is None else table, form, output)
     say_degenerate(chosen.degenerate_layers)
 
 

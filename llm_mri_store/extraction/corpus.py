@@ -71,11 +71,11 @@ def prepare_corpus(
             that are neither strings, integers nor booleans.
         UnknownName: a column is not there.
     """
+    if table.num_rows == 0:
+        raise CorpusError(f"corpus {name!r} is empty; a scan needs at least 2 samples")
     _refuse_bad_columns(name, table, text_column, label_column)
     if limit is not None:
         table = table.slice(0, limit)
-    if table.num_rows == 0:
-        raise CorpusError(f"corpus {name!r} is empty; a scan needs at least 2 samples")
     if table.num_rows == 1:
         raise CorpusError(f"corpus {name!r} has one sample; a scan needs at least 2")
     texts = _as_texts(name, text_column, table[text_column])

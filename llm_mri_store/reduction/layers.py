@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,8 @@ from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.reduction.linear import fit_linear
 from llm_mri_store.reduction.moments import Moments, add_samples, begin_moments, relative_spread
 from llm_mri_store.reduction.reducers import Float32, LinearReducer, Reducer, UmapReducer
+from llm_mri_store.reduction.rounding import ROUNDING, spread_tolerance
 from llm_mri_store.reduction.umap import fit_umap
-
-ROUNDING: Final = {"float32": 32 * 2.0**-23, "bfloat16": 2 * 2.0**-7, "float16": 2 * 2.0**-10}
-"""How far rounding alone moves an activation, relative to its size, by the precision the model ran in.
-
-Measured on one text in 20 batches of other shapes (MiniLM, six layers): up to 19 machine epsilons in float32,
-where it piles up from layer to layer, and up to 1.6 in 16 bits, where sums are kept in float32.
-"""
-
-_DEGENERATE_AT: Final = 2.0
 
 Int16 = npt.NDArray[np.int16]
 
@@ -159,7 +150,7 @@ def _first_findings(
     activations: LayerActivations, moments: Moments, *, n_fitted: int, n_excluded: int
 ) -> LayerDiagnostics:
     spread = relative_spread(moments)
-    tolerance = _DEGENERATE_AT * ROUNDING[activations.dtype]
+    tolerance = spread_tolerance(activations.dtype)
     return LayerDiagnostics(
         layer=activations.layer,
         is_degenerate=spread <= tolerance,

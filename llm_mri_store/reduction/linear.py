@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import linalg
 from llm_mri_store.errors import ReductionError
 from llm_mri_store.reduction.moments import Moments
 from llm_mri_store.reduction.reducers import LinearReducer
+from llm_mri_store.reduction.rounding import axis_rounding, feature_weights
 
 Float64 = npt.NDArray[np.float64]
 
@@ -64,46 +64,24 @@ def fit_linear(
             f"{n_components} components were asked for, but {moments.n} samples of {size} features have at "
             f"most {limit}; ask for fewer, or scan more texts"
         )
-    weight = _weights(covariance, mean, scale=scale, rounding=rounding)
+    variance = np.maximum(np.diagonal(covariance), 0.0)
+    weight = feature_weights(variance, mean, rounding=rounding) if scale else np.ones_like(mean)
     scaled = covariance * np.outer(weight, weight)
     about = scaled if center else scaled + np.outer(mean * weight, mean * weight)
     moment, vectors = linalg.eigh(about, subset_by_index=[size - n_components, size - 1])
     components = _fixed_signs(vectors[:, ::-1].T)
     # Beyond the rank of the data an axis is arbitrary, and points along it would be rounding.
-    noise = (rounding * weight) ** 2 * (np.diagonal(covariance) + mean**2)
-    components[moment[::-1] <= _rounding_moments(components, noise, n=moments.n)] = 0.0
+    noise = (rounding * weight) ** 2 * (variance + mean**2)
+    components[moment[::-1] <= axis_rounding(components, noise, n=moments.n)] = 0.0
     unbiased = moments.n / (moments.n - 1)
-    variance = np.einsum("kd,de,ke->k", components, scaled, components) * unbiased
+    explained = np.einsum("kd,de,ke->k", components, scaled, components) * unbiased
     return LinearFit(
         reducer=LinearReducer(
             mean=mean if center else np.zeros_like(mean), weight=weight, components=components
         ),
         total_variance=float(np.trace(scaled) * unbiased),
-        explained_variance=np.maximum(variance, 0.0),
+        explained_variance=np.maximum(explained, 0.0),
     )
-
-
-def _weights(covariance: Float64, mean: Float64, *, scale: bool, rounding: float) -> Float64:
-    variance = np.maximum(np.diagonal(covariance), 0.0)
-    deviation = np.sqrt(variance)
-    varies = deviation > rounding * np.sqrt(variance + mean**2)
-    if not scale:
-        return np.ones_like(deviation)
-    return np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
-
-
-def _rounding_moments(components: Float64, noise: Float64, *, n: int) -> Float64:
-    """The largest variance that rounding alone gives each axis over n samples.
-
-    Rounding's variance along the axis, times (1 + sqrt(features / samples))^2: the upper edge of the
-    spectrum of pure noise (Marchenko & Pastur 1967).
-
-    Args:
-        components: axes, float64 (components, features).
-        noise: variance that rounding gives each feature, float64 (features,).
-        n: samples.
-    """
-    return components**2 @ noise * (1 + math.sqrt(len(noise) / n)) ** 2
 
 
 def _fixed_signs(components: Float64) -> Float64:

@@ -13,6 +13,7 @@ import json
 import re
 import tempfile
 import threading
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +106,7 @@ def _arrow_dataset(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duc
         raise StoreCorrupt(
             f"{files[0].parent} holds a damaged or missing file; run 'llm-mri verify' to see which"
         ) from error
-    name = f"files_{len(con.execute('SHOW ALL TABLES').fetchall())}"
+    name = f"files_{uuid.uuid4().hex}"
     con.register(name, dataset)
     return con.table(name)
 

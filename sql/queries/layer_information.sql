@@ -1,5 +1,6 @@
 -- How much a sample's cell tells of its label, layer by layer: mutual information in bits.
--- source: Shannon 1948; bias by Miller 1955 (Miller-Madow): (pairs of label and cell seen - cells - labels + 1) / (2 n ln 2)
+-- source: Shannon 1948; bias by Miller 1955 (Miller-Madow): (pairs - cells - labels + 1) / (2 n ln 2),
+-- with pairs the combinations of label and cell that are seen
 -- column: layer INTEGER - the layer
 -- column: n BIGINT - samples with a label and a cell
 -- column: n_labels BIGINT - labels seen
@@ -37,8 +38,9 @@ summed AS (
         count(DISTINCT label) AS n_labels,
         count(DISTINCT (cell_x, cell_y)) AS n_cells,
         count(*) AS n_pairs,
-        -sum(n / n_layer * log2(n_label / n_layer)) AS label_entropy,
-        sum(n / n_layer * log2(n * n_layer / (n_label * n_cell))) AS information
+        -- In a fixed order, so that the same question gives the same bits each time.
+        -sum(n / n_layer * log2(n_label / n_layer) ORDER BY label, cell_x, cell_y) AS label_entropy,
+        sum(n / n_layer * log2(n * n_layer / (n_label * n_cell)) ORDER BY label, cell_x, cell_y) AS information
     FROM totalled
     GROUP BY layer
 ),

@@ -35,7 +35,8 @@ summed AS (
         CAST(max(n_layer) AS BIGINT) AS n_points,
         count(*) AS n_cells_used,
         max(n / n_layer) AS largest_share,
-        -sum(n / n_layer * log2(n / n_layer)) AS entropy
+        -- In a fixed order, so that the same question gives the same bits each time.
+        -sum(n / n_layer * log2(n / n_layer) ORDER BY cell_x, cell_y) AS entropy
     FROM totalled
     GROUP BY layer
 )

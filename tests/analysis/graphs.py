@@ -15,8 +15,11 @@ ORACLE = json.loads((Path(__file__).parents[1] / "data" / "animals_pca2_graphs.j
 ORACLE_LABELS = ORACLE["labels"]
 
 
-def layered(edges: list[tuple], *, n_layers: int, **attributes: object) -> nx.DiGraph:
-    graph = nx.DiGraph(layers=tuple(range(n_layers)), **attributes)
+def layered(
+    edges: list[tuple], *, n_layers: int = 3, layers: tuple[int, ...] | None = None, **attributes: object
+) -> nx.DiGraph:
+    """A graph of weighted edges between nodes whose names begin with their layer."""
+    graph = nx.DiGraph(layers=layers or tuple(range(n_layers)), **attributes)
     graph.add_weighted_edges_from(edges)
     nx.set_node_attributes(graph, {node: int(node.split("_")[0]) for node in graph}, "layer")
     return graph
@@ -169,5 +172,3 @@ samples_strategy = st.lists(
     ),
     max_size=20,
 )
-
-

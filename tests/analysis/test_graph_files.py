@@ -1,7 +1,10 @@
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import networkx as nx
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from llm_mri_store.analysis.graph_files import edge_table, to_export_graph, write_graph
@@ -121,3 +124,74 @@ def test_a_refused_write_keeps_the_old_file(tmp_path, monkeypatch):
         write_graph(graph_of(), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def drawn() -> dict:
+    graph = graph_of()
+    return {
+        "positions": {
+            node: (index / 10, data["layer"] / 2) for index, (node, data) in enumerate(graph.nodes(data=True))
+        },
+        "colours": dict.fromkeys(list(graph)[:2], "#1f77B4"),
+    }
+
+
+def test_gexf_holds_places_and_colours_as_gephi_reads_them(tmp_path):
+    write_graph(graph_of(), tmp_path / "nrag.gexf", **drawn())
+    viz = "{http://www.gexf.net/1.2draft/viz}"
+    nodes = list(ElementTree.parse(tmp_path / "nrag.gexf").iter("{http://www.gexf.net/1.2draft}node"))
+    assert nodes[1].find(f"{viz}position").attrib == {"x": "100.0", "y": "0.0", "z": "0.0"}
+    colour = nodes[1].find(f"{viz}color").attrib
+    assert [colour[part] for part in "rgb"] == ["31", "119", "180"]
+    assert nodes[2].find(f"{viz}color") is None
+    back = read_graph(tmp_path / "nrag.gexf")
+    assert back.nodes["0_0_1"]["viz"]["position"] == {"x": 100.0, "y": 0.0, "z": 0.0}
+    assert back.nodes["0_0_1"]["n"] == 1
+
+
+def test_graphml_holds_places_and_colours_as_attributes(tmp_path):
+    write_graph(graph_of(), tmp_path / "nrag.graphml", **drawn())
+    attributes = read_graph(tmp_path / "nrag.graphml").nodes["0_0_1"]
+    assert {name: attributes[name] for name in "xyrgb"} == {"x": 100.0, "y": 0.0, "r": 31, "g": 119, "b": 180}
+
+
+def test_json_holds_places_and_colours_as_they_were_given(tmp_path):
+    write_graph(graph_of(), tmp_path / "nrag.json", **drawn())
+    attributes = read_graph(tmp_path / "nrag.json").nodes["0_0_1"]
+    assert (attributes["x"], attributes["y"], attributes["colour"]) == (0.1, 0.0, "#1f77B4")
+
+
+def test_a_missing_place_or_an_unknown_colour_is_refused(tmp_path):
+    with pytest.raises(ExportError, match="node '0_0_0' has no position"):
+        write_graph(graph_of(), tmp_path / "nrag.gexf", positions={})
+    with pytest.raises(ExportError, match=r"colour of node '0_0_0' is 'blue'; spell it as '#1f77b4'"):
+        write_graph(graph_of(), tmp_path / "nrag.gexf", colours={"0_0_0": "blue"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_of_edges_has_a_row_for_each_label_on_an_edge(tmp_path):
+    graph = graph_of()
+    table = edge_table(graph)
+    assert table.filter(pc.equal(table["source"], "0_0_0")).to_pylist()[:2] == [
+        {
+            "source": "0_0_0", "target": "1_1_0", "label": label, "layer": 0, "next_layer": 1,
+            "weight": weight, "expected": weight, "lift": 1.0,
+        }
+        for label, weight in (("bird", 2.0), ("fish", 1.0))
+    ]  # fmt: skip
+    assert pc.sum(table["weight"]).as_py() == graph.size(weight="weight")
+    write_graph(graph, tmp_path / "nrag.parquet")
+    assert pq.read_table(tmp_path / "nrag.parquet").equals(table)
+    write_graph(graph, tmp_path / "nrag.csv")
+    assert (tmp_path / "nrag.csv").read_text().count("\n") == table.num_rows + 1
+
+
+def test_a_table_of_no_edges_has_its_columns():
+    assert edge_table(graph_of([])).column_names == [
+        "source",
+        "target",
+        "label",
+        "layer",
+        "next_layer",
+        "weight",
+    ]

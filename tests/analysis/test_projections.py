@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from llm_mri_store.analysis.projections import project_layers, projection_metrics
 from llm_mri_store.errors import InvalidInput
-from tests.analysis.graphs import ORACLE_LABELS, empty, graph_of, graphs, layered, oracle_graph, samples_strategy
+from tests.analysis.graphs import (
+    ORACLE_LABELS,
+    empty,
+    graph_of,
+    graphs,
+    layered,
+    oracle_graph,
+    samples_strategy,
+)
 
 
 def test_projection_of_equal_weights_is_newmans():
@@ -167,3 +175,11 @@ def test_projection_of_nodes_that_share_nothing():
 @pytest.mark.parametrize("parity", ["even", "odd"])
 def test_projections_of_a_real_graph_agree_with_networkx(name, parity):
     assert_projection_agrees_with_networkx(oracle_graph(name), parity)
+
+
+@pytest.mark.parametrize("n_nearest", [1, 2, 12])
+def test_shortest_paths_do_not_depend_on_how_detours_are_found(monkeypatch, n_nearest):
+    expected = projection_metrics(oracle_graph("all"), parity="odd")
+    monkeypatch.setattr("llm_mri_store.analysis.projections._NEAREST", n_nearest)
+    monkeypatch.setattr("llm_mri_store.analysis.projections._PATH_ROWS", 7)
+    assert projection_metrics(oracle_graph("all"), parity="odd") == pytest.approx(expected, abs=1e-12)

@@ -11,7 +11,6 @@ import pytest
 from llm_mri_store.charts import (
     apply_theme,
     chart_page,
-    export,
     heatmap_chart,
     inert_json,
     nrag_chart,
@@ -159,7 +158,7 @@ def test_a_folder_in_the_way_is_told_and_nothing_is_left(chart, tmp_path):
 
 def test_a_failed_write_keeps_the_former_file(chart, tmp_path, monkeypatch):
     (tmp_path / "chart.json").write_text("former")
-    monkeypatch.setattr(export.os, "replace", lambda *_: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(PermissionError(13, "denied")))
 
     with pytest.raises(WriteFailed, match="no permission"):
         save_chart(chart, tmp_path / "chart.json")

@@ -10,7 +10,8 @@ HEAVY = {"torch", "transformers", "datasets", "tokenizers", "umap", "numba", "sk
 
 def loaded_by(code: str, *, cwd) -> set[str]:
     """Top-level modules that a fresh process holds after running the code."""
-    script = f"{code}\nimport sys\nprint('\\n' + ' '.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    names = "{name.partition('.')[0] for name in sys.modules}"
+    script = f"{code}\nimport sys\nprint('\\n' + ' '.join({names}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=cwd)
     return set(done.stdout.splitlines()[-1].split())
 
@@ -40,10 +41,8 @@ def test_help_loads_nothing_heavy(tmp_path):
     ],
 )
 def test_asking_the_store_loads_no_model_library(tiny_store, words):
-    code = (
-        SHELL
-        + f"done = run(main, {[*words, '--store', str(tiny_store)]!r})\nassert done.exit_code == 0, done.output"
-    )
+    asked = [*words, "--store", str(tiny_store)]
+    code = SHELL + f"done = run(main, {asked!r})\nassert done.exit_code == 0, done.output"
     assert not loaded_by(code, cwd=tiny_store) & HEAVY
 
 

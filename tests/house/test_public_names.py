@@ -22,6 +22,7 @@ def test_the_public_names_are_these():
         "__version__",
         "degree_by_layer",
         "graph_metrics",
+        "node_metrics",
         "projection_metrics",
         "save_chart",
         "write_graph",

@@ -5,7 +5,8 @@ import pytest
 
 from llm_mri_store.errors import ReductionError
 from llm_mri_store.records import ReductionSpec
-from llm_mri_store.reduction.layers import ROUNDING, LayerActivations, apply_layer, fit_layer
+from llm_mri_store.reduction.layers import LayerActivations, apply_layer, fit_layer
+from llm_mri_store.reduction.rounding import ROUNDING
 
 PCA = ReductionSpec(method="pca", grid=10)
 

@@ -6,9 +6,9 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.preprocessing import StandardScaler
 
 from llm_mri_store.errors import ReductionError
-from llm_mri_store.reduction.layers import ROUNDING
 from llm_mri_store.reduction.linear import fit_linear
 from llm_mri_store.reduction.moments import add_samples, begin_moments
+from llm_mri_store.reduction.rounding import ROUNDING
 
 FLOAT32 = 2.0**-23
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mri_store.reduction.layers import ROUNDING
 from llm_mri_store.reduction.moments import add_samples, begin_moments, relative_spread
+from llm_mri_store.reduction.rounding import ROUNDING
 
 
 def moments_of(*parts):

@@ -17,7 +17,7 @@ def _run(channel: Connection, function: Callable, args: tuple) -> None:
     try:
         function(channel.send, *args)
         channel.send("done")
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the test is told
         channel.send(f"{type(error).__name__}: {error}")
         if type(error).__module__ != "llm_mri_store.errors":
             traceback.print_exc()

@@ -1,13 +1,14 @@
 """What the server of ``tests.store.processes`` imports once for all its children."""
+# ruff: noqa: F401 - imported to be there, not to be used
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerFast  # noqa: F401
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 
 import llm_mri_store.api.store
 import llm_mri_store.pipeline.reduce
 import llm_mri_store.pipeline.scan
-import tests.store.stores  # noqa: F401
+import tests.store.stores
 
 torch.set_num_threads(1)
 transformers.utils.logging.disable_progress_bar()

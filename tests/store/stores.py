@@ -1,12 +1,13 @@
 """Small stores written with the store's own functions: no model runs, every number is given by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from llm_mri_store import schema
+from llm_mri_store.errors import LlmMriError
 from llm_mri_store.records import (
     ChunkRecord,
     Covariate,
@@ -21,6 +22,8 @@ from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths
+
+WORDS = "river stone cloud engine paper garden window signal copper thunder harvest lantern".split()
 
 
 def make_spec(n_samples: int = 6, *, n_layers: int = 2, width: int = 3, chunk_samples: int = 4) -> ScanSpec:
@@ -195,9 +198,21 @@ def random_store(root: Path, *, n: int = 200, n_layers: int = 3, seed: int = 0, 
     vectors = rng.normal(size=(n, n_layers, 3)).astype(np.float32)
     cells = rng.integers(0, grid, size=(n, n_layers, 2))
     cells[np.asarray(status) != "ok"] = -1
-    store = write_scan(root, "big", labels=labels, vectors=vectors, status=status, chunk_samples=64)
+    texts = [" ".join(rng.choice(WORDS, size=4)) for _ in range(n)]
+    store = write_scan(
+        root, "big", labels=labels, vectors=vectors, texts=texts, status=status, chunk_samples=64
+    )
     write_reduction(store, "big", cells=cells, grid=grid)
     return store
+
+
+def error_of(act: Callable[[], object]) -> LlmMriError | None:
+    """The error of ours that a call ends in, or None; any other error comes through."""
+    try:
+        act()
+    except LlmMriError as error:
+        return error
+    return None
 
 
 def tree_digest(folder: Path) -> dict[str, str]:

@@ -9,14 +9,15 @@ from llm_mri_store.store.connection import connect, fetch, select
 from tests.store.stores import random_store, write_reduction, write_scan
 
 COLUMNS = {
-    "scans": "scan status n_samples n_stored model revision random_weights corpus split labels site pooling layers "
-    "hidden_size max_tokens dtype created identity",
-    "reductions": "scan reduction method n_components grid bins seed template layers degenerate_layers is_current created",
+    "scans": "scan status n_samples n_stored model revision random_weights corpus split labels site "
+    "pooling layers hidden_size max_tokens dtype created identity",
+    "reductions": "scan reduction method n_components grid bins seed template layers degenerate_layers "
+    "is_current created",
     "samples": "sample_id text label n_tokens truncated status source",
     "activations": "layer sample_id vector",
     "points": "layer sample_id label coordinates cell_x cell_y n_tokens truncated status source",
-    "layers": "layer next_layer grid is_degenerate n_fitted n_excluded n_clipped relative_spread total_variance "
-    "explained_variance explained_variance_ratio edges_x edges_y",
+    "layers": "layer next_layer grid is_degenerate n_fitted n_excluded n_clipped relative_spread "
+    "total_variance explained_variance explained_variance_ratio edges_x edges_y",
 }  # fmt: skip
 
 BOTH = pytest.mark.parametrize("ask", [fetch, sandbox.run], ids=["own", "sandbox"])
@@ -40,11 +41,21 @@ def test_a_view_has_exactly_its_columns(store, ask, view):
 def test_types_are_those_of_the_contract(store, ask):
     described = ask(
         select(store, ["big"]),
-        "SELECT typeof(vector) AS vector, typeof(activations.layer) AS layer, typeof(coordinates) AS coordinates, "
-        "typeof(cell_x) AS cell, typeof(sample_id) AS sample FROM activations JOIN points USING (sample_id) LIMIT 1",
+        """
+        SELECT typeof(vector) AS vector, typeof(activations.layer) AS layer,
+            typeof(coordinates) AS coordinates, typeof(cell_x) AS cell, typeof(sample_id) AS sample
+        FROM activations JOIN points USING (sample_id)
+        LIMIT 1
+        """,
     )
     assert described.to_pylist() == [
-        {"vector": "FLOAT[3]", "layer": "INTEGER", "coordinates": "FLOAT[2]", "cell": "INTEGER", "sample": "BIGINT"}
+        {
+            "vector": "FLOAT[3]",
+            "layer": "INTEGER",
+            "coordinates": "FLOAT[2]",
+            "cell": "INTEGER",
+            "sample": "BIGINT",
+        }
     ]
 
 
@@ -96,7 +107,18 @@ def test_each_scans_points_are_those_of_its_own_reduction(tmp_path, ask):
 @BOTH
 @pytest.mark.parametrize(
     "name",
-    ["main", "temp", "system", "memory", "information_schema", "pg_catalog", "select", "123", "a-b.c", "Points"],
+    [
+        "main",
+        "temp",
+        "system",
+        "memory",
+        "information_schema",
+        "pg_catalog",
+        "select",
+        "123",
+        "a-b.c",
+        "Points",
+    ],
 )
 def test_a_valid_name_that_sql_uses_itself_is_no_obstacle(tmp_path, ask, name):
     store = write_scan(tmp_path / "store", name, labels=["a", "b", "a"])
@@ -112,7 +134,9 @@ def test_a_valid_name_that_sql_uses_itself_is_no_obstacle(tmp_path, ask, name):
 def test_a_scan_that_would_be_hidden_behind_duckdbs_own_is_only_opened_first(tmp_path, name):
     store = write_scan(tmp_path / "store", name, labels=["a", "b", "a"])
     write_scan(store.root, "news", labels=["a"])
-    assert fetch(select(store, [name, "news"]), "SELECT count(*) AS n FROM news.samples")["n"].to_pylist() == [1]
+    assert fetch(select(store, [name, "news"]), "SELECT count(*) AS n FROM news.samples")[
+        "n"
+    ].to_pylist() == [1]
     with pytest.raises(InvalidInput, match=f"scan '{name}' has a name that DuckDB uses itself"):
         connect(select(store, ["news", name]))
 
@@ -181,7 +205,7 @@ def test_vectors_come_back_bit_by_bit_whatever_the_filter(tmp_path, ask):
     for layer in range(n_layers):
         rows = ask(
             selection,
-            "SELECT sample_id, vector FROM activations WHERE layer = $layer AND vector IS NOT NULL ORDER BY sample_id",
+            "FROM activations WHERE layer = $layer AND vector IS NOT NULL ORDER BY sample_id",
             {"layer": layer},
         )
         assert np.array_equal(rows["sample_id"].to_numpy(), np.flatnonzero(present))
@@ -211,7 +235,9 @@ def test_samples_without_a_point_are_rows_with_nulls(tmp_path, ask):
     cells = np.ones((3, 2, 2), dtype=int)
     cells[1] = -1
     write_reduction(store, "news", cells=cells)
-    rows = ask(select(store), "SELECT cell_x, coordinates, status FROM points WHERE layer = 0 ORDER BY sample_id")
+    rows = ask(
+        select(store), "SELECT cell_x, coordinates, status FROM points WHERE layer = 0 ORDER BY sample_id"
+    )
     assert rows["cell_x"].to_pylist() == [1, None, 1]
     assert rows["coordinates"].to_pylist() == [[1.0, 1.0], None, [1.0, 1.0]]
     assert rows["status"].to_pylist() == ["ok", "empty", "ok"]
@@ -230,7 +256,9 @@ def test_a_reduction_without_a_grid_has_points_of_its_width(tmp_path, ask):
 
 def test_a_partial_scan_says_so_and_shows_what_is_there(tmp_path):
     store = write_scan(tmp_path / "store", "news", labels=["a", "b"] * 5, n_chunks=2)
-    rows = fetch(select(store), "SELECT status, n_samples, n_stored, (SELECT count(*) FROM samples) AS n FROM scans")
+    rows = fetch(
+        select(store), "SELECT status, n_samples, n_stored, (SELECT count(*) FROM samples) AS n FROM scans"
+    )
     assert rows.to_pylist() == [{"status": "partial", "n_samples": 10, "n_stored": 8, "n": 8}]
 
 

@@ -52,10 +52,13 @@ def test_a_scan_killed_at_any_moment_goes_on_to_the_same_bytes(tmp_path, tiny_be
             assert channel.recv() == "ready"
             time.sleep(rng.uniform(0, duration_s) * rng.choice([0.3, 0.6, 1]))
         n_chunks.append(len(list((root / "scans/tiny/chunks").glob("*/chunk.json"))))
-        assert parquet_digests(root).items() <= {
-            **parquet_digests(whole),
-            **{name: digest for name, digest in tree_digest(root).items() if name.startswith("_staging")},
-        }.items()
+        assert (
+            parquet_digests(root).items()
+            <= {
+                **parquet_digests(whole),
+                **{name: digest for name, digest in tree_digest(root).items() if name.startswith("_staging")},
+            }.items()
+        )
     assert n_chunks == sorted(n_chunks)
     assert outcome(*start(scan, root, tiny_bert, corpus, "tiny", CHUNK_SAMPLES)) == "done"
     assert parquet_digests(root) == parquet_digests(whole)

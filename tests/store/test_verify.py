@@ -43,7 +43,14 @@ def test_a_sound_store_has_no_problem_and_is_not_changed(store, tiny_store):
 
 
 def test_desktop_files_are_no_problem(store):
-    for folder in ("", "scans", "scans/big", "scans/big/chunks", "scans/big/chunks/000000", "scans/big/reductions"):
+    for folder in (
+        "",
+        "scans",
+        "scans/big",
+        "scans/big/chunks",
+        "scans/big/chunks/000000",
+        "scans/big/reductions",
+    ):
         (store.root / folder / ".DS_Store").write_text("x")
     assert verify_store(store) == []
 
@@ -178,7 +185,9 @@ def test_any_edited_value_of_a_record_is_found(store, name):
         for key in place[:-1]:
             holder = holder[key]
         old = holder[place[-1]]
-        holder[place[-1]] = old + 1 if type(old) in (int, float) else not old if type(old) is bool else f"{old}x"
+        holder[place[-1]] = (
+            old + 1 if type(old) in (int, float) else not old if type(old) is bool else f"{old}x"
+        )
         path.write_text(json.dumps(fields))
         assert name in places(store, "big"), place
 
