@@ -178,7 +178,7 @@ class LayerDiagnostics:
         n_clipped: points outside the grid's fitted range, put into its outermost cells.
         relative_spread: largest standard deviation of a feature, relative to the size of the
             activations, >= 0; at most ``spread_tolerance`` means degenerate.
-        spread_tolerance: 16 machine epsilons of the scan's dtype.
+        spread_tolerance: what rounding alone may do in the scan's dtype, doubled.
         total_variance: sum of the variances of the features as they entered the reducer
             (after scaling), divisor n - 1; None for UMAP.
         explained_variance: variance of each component, divisor n - 1; empty for UMAP.

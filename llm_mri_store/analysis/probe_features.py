@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +11,10 @@ from scipy import linalg
 
 from llm_mri_store.records import Bins, DType
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
+from llm_mri_store.reduction.rounding import ROUNDING, axis_rounding, feature_weights, spread_tolerance
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-
-EPSILONS: Final[dict[DType, float]] = {"float32": 2.0**-23, "bfloat16": 2.0**-7, "float16": 2.0**-10}
-"""Machine epsilon of each precision a model may run in; those of the reductions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +24,16 @@ class FoldFeatures:
     Attributes:
         train: float64 (n_train, n_features).
         test: float64 (n_test, n_features).
-        rounding: the largest mean square that rounding alone gives a direction, >= 0.
+        noise: variance that rounding gives each activation, float64 (n_activations,); empty where the
+            features are no activations.
+        basis: float64 (n_activations, n_features), whose columns the features are coordinates along;
+            None where a feature is an activation.
     """
 
     train: Float64
     test: Float64
-    rounding: float = 0.0
+    noise: Float64 = field(default_factory=lambda: np.zeros(0))
+    basis: Float64 | None = None
 
 
 def standardise(
@@ -41,9 +41,9 @@ def standardise(
 ) -> FoldFeatures:
     """Activations shifted and scaled by the mean and population deviation of the training rows.
 
-    The rules are those of a reduction: a feature that varies by no more than 4 machine epsilons of its
-    size is rounding and gets no weight, and where all texts share one vector but for rounding there
-    are no features at all. With more features than training rows they are turned into
+    The rules are those of a reduction (``reduction.rounding``): a feature that varies no further than
+    rounding does gets no weight, and where all texts share one vector but for rounding there are no
+    features at all. With more features than training rows they are turned into
     coordinates of an orthonormal basis of the training rows (QR). Whatever depends on inner products
     alone is unchanged by that: principal axes, and a regression with an L2 penalty, whose weights lie
     in the span of its samples (the representer theorem; Hastie & Tibshirani, "Efficient quadratic
@@ -59,24 +59,19 @@ def standardise(
     Returns:
         At most n_train features; none for a degenerate layer.
     """
-    epsilon = EPSILONS[dtype]
+    rounding = ROUNDING[dtype]
     mean, variance = train.mean(axis=0, dtype=np.float64), train.var(axis=0, dtype=np.float64)
     deviation, size = np.sqrt(variance), np.sqrt(variance + mean**2)
-    if not (deviation > 16 * epsilon * np.maximum(size, np.median(size))).any():
+    if not (deviation > spread_tolerance(dtype) * np.maximum(size, np.median(size))).any():
         return FoldFeatures(train=np.zeros((len(train), 0)), test=np.zeros((len(test), 0)))
-    weight = np.ones_like(mean)
-    if scale:
-        varies = deviation > 4 * epsilon * size
-        weight = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
+    weight = feature_weights(variance, mean, rounding=rounding) if scale else np.ones_like(mean)
     shift = mean if center else np.zeros_like(mean)
     placed_train, placed_test = (train - shift) * weight, (test - shift) * weight
-    # The upper edge of the spectrum of pure noise (Marchenko & Pastur 1967), as in fit_linear.
-    noise = float(np.mean((4 * epsilon * weight * size) ** 2))
-    rounding = noise * (1 + math.sqrt(len(mean) / len(train))) ** 2
+    noise, basis = (rounding * weight * size) ** 2, None
     if len(mean) > len(train):
         basis, coordinates = linalg.qr(placed_train.T, mode="economic", check_finite=False)
         placed_train, placed_test = np.ascontiguousarray(coordinates.T), placed_test @ basis
-    return FoldFeatures(train=placed_train, test=placed_test, rounding=rounding)
+    return FoldFeatures(train=placed_train, test=placed_test, noise=noise, basis=basis)
 
 
 def place_points(standardised: FoldFeatures, n_components: int) -> FoldFeatures:
@@ -99,7 +94,9 @@ def place_points(standardised: FoldFeatures, n_components: int) -> FoldFeatures:
         moment, vectors = linalg.eigh(
             train.T @ train / len(train), subset_by_index=[size - n_axes, size - 1], check_finite=False
         )
-        axes[:, :n_axes] = np.where(moment > standardised.rounding, vectors, 0.0)[:, ::-1]
+        components = (vectors if standardised.basis is None else standardised.basis @ vectors).T
+        is_real = moment > axis_rounding(components, standardised.noise, n=len(train))
+        axes[:, :n_axes] = np.where(is_real, vectors, 0.0)[:, ::-1]
     placed = [(rows @ axes).astype(np.float32).astype(np.float64) for rows in (train, standardised.test)]
     return FoldFeatures(train=placed[0], test=placed[1])
 

@@ -23,6 +23,7 @@ from llm_mri_store.records import (
     ProgressCallback,
     ScanSpec,
     no_progress,
+    scan_identity,
 )
 from llm_mri_store.store.catalogue import (
     ScanEntry,
@@ -50,7 +51,7 @@ class ScanRequest:
     Attributes:
         model: which model.
         corpus: a path, a Hub id, or what holds rows (see ``extraction.sources.read_corpus``).
-        name: name of the scan; by default made of model and corpus.
+        name: name of the scan; by default made of model and corpus, and of the identity where that is taken.
         text_column, label_column: columns of the corpus.
         split, subset, corpus_revision: which part of a dataset.
         limit: read only the first rows.
@@ -118,8 +119,7 @@ def run_scan(root: Path, request: ScanRequest, *, progress: ProgressCallback = n
     )
     del table
     model = load_model(request.model)
-    name = check_name("scan", request.name or _default_name(model.name, corpus.name))
-    spec = _make_spec(request, corpus, model, earlier=_earlier_spec(root, name))
+    name, spec = _named_spec(root, request, corpus, model)
     store = ensure_store(root)
     with scan_lock(store, name) as staging:
         begin_scan(store, name, spec, staging=staging, notes=corpus.notes)
@@ -148,6 +148,18 @@ def _refuse_bad_request(request: ScanRequest) -> None:
     check_pooling(request.pooling)
     if request.name is not None:
         check_name("scan", request.name)
+
+
+def _named_spec(root: Path, request: ScanRequest, corpus: Corpus, model: LoadedModel) -> tuple[str, ScanSpec]:
+    """The scan's name and spec; a name nobody chose gives way where other inputs have taken it."""
+    name = request.name or _default_name(model.name, corpus.name)
+    earlier = _earlier_spec(root, name)
+    spec = _make_spec(request, corpus, model, earlier=earlier)
+    if request.name is None and earlier is not None and scan_identity(earlier) != scan_identity(spec):
+        fresh = scan_identity(_make_spec(request, corpus, model, earlier=None))
+        name = f"{name[:57]}-{fresh[:6]}"
+        spec = _make_spec(request, corpus, model, earlier=_earlier_spec(root, name))
+    return check_name("scan", name), spec
 
 
 def _default_name(model: str, corpus: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -32,9 +33,6 @@ _VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "py
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide a stored number; packages not installed are left out."""
-    # Imported here because readers do not need it, and it takes as long as a small query.
-    from importlib import metadata
-
     found = {}
     for package in _VERSIONED:
         try:

@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 
 from llm_mri_store.analysis.probe_features import (
-    EPSILONS,
     FoldFeatures,
     mark_cells,
     place_points,
     scale_columns,
     standardise,
 )
-from llm_mri_store.reduction import layers
 from llm_mri_store.reduction.linear import fit_linear
 from llm_mri_store.reduction.moments import add_samples, begin_moments
+from llm_mri_store.reduction.rounding import ROUNDING
 
 
 def sample_rows(n_rows, n_activations, *, seed=0):
@@ -20,17 +19,13 @@ def sample_rows(n_rows, n_activations, *, seed=0):
     return (rng.normal(size=(n_rows, n_activations)) @ mixing.T + 3).astype(np.float32)
 
 
-def test_rounding_is_what_the_reductions_call_so():
-    assert EPSILONS == layers.EPSILONS
-
-
 @pytest.mark.parametrize("n_activations", [6, 80])
 @pytest.mark.parametrize(("scale", "center"), [(True, True), (False, True), (True, False)])
 def test_points_are_those_of_a_reduction_of_the_training_rows(n_activations, scale, center):
     train, test = np.split(sample_rows(40, n_activations), [30])
     found = place_points(standardise(train, test, dtype="float32", scale=scale, center=center), 3)
     fitted = fit_linear(
-        add_samples(begin_moments(train), train), 3, scale=scale, center=center, epsilon=EPSILONS["float32"]
+        add_samples(begin_moments(train), train), 3, scale=scale, center=center, rounding=ROUNDING["float32"]
     )
     for rows, points in ((train, found.train), (test, found.test)):
         expected = fitted.reducer.transform(rows)

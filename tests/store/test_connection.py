@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -304,3 +307,21 @@ def test_the_tiny_scan_opens(tiny_store):
     rows = fetch(select(open_store(tiny_store)), "SELECT layer, count(*) AS n FROM points GROUP BY layer")
     assert sorted(rows["layer"].to_pylist()) == [0, 1, 2, 3]
     assert set(rows["n"].to_pylist()) == {24}
+
+
+def test_a_named_query_loads_nothing_it_does_not_need(store):
+    script = """
+import sys
+from pathlib import Path
+from llm_mri_store.store.catalogue import open_store
+from llm_mri_store.store.connection import fetch, select
+from llm_mri_store.store.queries import named_query
+rows = fetch(select(open_store(Path(sys.argv[1])), ["big"]), named_query("scan_summary").sql)
+assert rows.num_rows == 4
+print(*sorted({"torch", "pandas", "scipy", "networkx", "filelock", "pyarrow.dataset", "pyarrow.parquet",
+              , "pyarrow.compute"} & set(sys.modules)))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(store.root)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []

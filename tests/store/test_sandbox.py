@@ -368,7 +368,8 @@ def test_sorting_more_than_the_memory_holds_spills_and_leaves_nothing(store, mon
         "SELECT * FROM test_all_types()", "SELECT INTERVAL 1 DAY", "SELECT 1::HUGEINT", "SELECT 1::UHUGEINT",
         "SELECT '101'::BIT", "SELECT union_value(a := 1)", "SELECT MAP {'a': 1}", "SELECT 'a'::ENUM('a')",
         "SELECT '12:00:00+02'::TIMETZ", "SELECT NULL", "SELECT 1 AS a, 2 AS a",
-        "SELECT 'infinity'::TIMESTAMP", "SELECT uuid()", "SELECT {'a': {'b': [1, 2]}}", "SELECT 'abc'::BLOB", "SELECT 'nan'::DOUBLE",
+        "SELECT 'infinity'::TIMESTAMP", "SELECT uuid()", "SELECT {'a': {'b': [1, 2]}}",
+        "SELECT 'abc'::BLOB", "SELECT 'nan'::DOUBLE",
         "SELECT 1::BIGNUM", "SELECT 1::VARIANT", "SELECT '0001-01-01 (BC)'::DATE", "SELECT []",
     ],
 )  # fmt: skip
