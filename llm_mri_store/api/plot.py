@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import networkx as nx
@@ -148,9 +149,17 @@ class Plot:
             subtitle=self._provenance(),
         )
 
-    def positions(self, graph: nx.DiGraph[str]) -> Mapping[str, tuple[float, float]]:
-        """Where the nodes of a graph are drawn: node -> (x, y) in [0, 1], y upward."""
-        return charts.layered_positions(graph)
+    def save_graph(self, graph: nx.DiGraph[str], path: str | Path) -> None:
+        """Writes a graph for Gephi (.gexf, .graphml) or as rows, with the places and colours of its drawing.
+
+        Raises:
+            ExportError: the ending is of no graph file.
+            WriteFailed: the operating system refused the write.
+        """
+        from llm_mri_store.analysis.graph_files import write_graph
+
+        positions = charts.layered_positions(graph)
+        write_graph(graph, path, positions=positions, colours=charts.node_colours(graph, positions=positions))
 
     def _fixed_positions(self) -> Mapping[str, tuple[float, float]]:
         return charts.layered_positions(self.reduction.graph(isolated=True))

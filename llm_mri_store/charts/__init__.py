@@ -10,6 +10,7 @@ from llm_mri_store.charts.export import (
     vega_library,
 )
 from llm_mri_store.charts.graph import nrag_chart
+from llm_mri_store.charts.graph_colours import node_colours
 from llm_mri_store.charts.graph_layout import count_crossings, layered_positions
 from llm_mri_store.charts.graph_scales import EDGE_WIDTH_PX
 from llm_mri_store.charts.heatmap import heatmap_chart, heatmap_layers_chart
@@ -28,6 +29,7 @@ __all__ = [
     "heatmap_layers_chart",
     "inert_json",
     "layered_positions",
+    "node_colours",
     "nrag_chart",
     "probe_chart",
     "save_chart",

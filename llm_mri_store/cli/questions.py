@@ -104,7 +104,7 @@ def graph(
             drawing = chosen.plot.drawing(built, fixed=fixed, min_weight_percentile=percentile)
             llm_mri_store.save_chart(drawing, output)
         else:
-            llm_mri_store.write_graph(built, output, positions=chosen.plot.positions(built))
+            chosen.plot.save_graph(built, output)
         say_written(output)
     say_degenerate(chosen.degenerate_layers)
 

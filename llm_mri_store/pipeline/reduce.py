@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,8 @@ from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths, as_name, check_name
+
+_LOGGER: Final = logging.getLogger("llm_mri_store")
 
 
 def run_reduction(
@@ -80,6 +84,12 @@ def run_reduction(
             return _existing(find_reduction(scan, name), spec, source)
         refuse_unreducible(scan)
         is_ok = read_is_ok(scan)
+        if spec.method == "umap":
+            _LOGGER.warning(
+                "UMAP repeats with its seed (%d), for which it runs on one thread: expect some seconds a "
+                "layer and thousand samples, and up to a minute before the first; pca is exact and quick",
+                spec.seed,
+            )
         with commit_folder(scan.paths.reduction(name), staging=staging) as folder:
             _write_reduction(
                 folder, scan, spec, is_ok=is_ok, template=template, source=source, progress=progress
