@@ -282,7 +282,7 @@ def from_json(content: bytes, record_type: type[RecordT], *, where: str) -> Reco
                 f"to {FORMAT_VERSION}); upgrade llm-mri-store"
             )
         return msgspec.convert(written, record_type, strict=False)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreCorrupt(f"{where} is damaged: {error}; restore it, or remove what it describes") from error
 
 

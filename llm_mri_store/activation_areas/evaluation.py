@@ -118,27 +118,30 @@ class Evaluation:
 def _difference_chart(differences: Table) -> alt.FacetChart:
     import altair as alt
 
-    from llm_mri_store.charts.theme import CATEGORICAL, INK, apply_theme
+    from llm_mri_store.charts.theme import CATEGORICAL, INK, QUIET_INK, apply_theme
 
-    looks = alt.Scale(domain=["points", "cells"], range=list(CATEGORICAL[1:3]))
+    order = ["points", "cells"]
     base = alt.Chart().encode(
-        x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)), xOffset="reduced:N"
+        x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("reduced:N", sort=order),
     )
     bars = base.mark_bar().encode(
         y=alt.Y("mean:Q", title="full minus reduced"),
-        color=alt.Color("reduced:N", scale=looks, title="reduced to"),
-        tooltip=["metric:N", "layer:O", "reduced:N", *(f"{one}:Q" for one in ("mean", "ci_low", "ci_high"))],
+        color=alt.Color(
+            "reduced:N", scale=alt.Scale(domain=order, range=list(CATEGORICAL[1:3])), title="reduced to"
+        ),
+        tooltip=["layer:O", "reduced:N", *(f"{one}:Q" for one in ("mean", "ci_low", "ci_high"))],
     )
     spans = base.mark_rule(color=INK).encode(y="ci_low:Q", y2="ci_high:Q")
-    rows = differences.rows()
-    drawn = alt.layer(bars, spans, data=alt.InlineData(values=rows)).properties(width=190, height=130)
+    zero = alt.Chart().mark_rule(color=QUIET_INK, strokeWidth=0.5).encode(y=alt.datum(0))
+    rows = [row | {"score": row["metric"].replace("_", " ")} for row in differences.rows()]
+    panel = alt.layer(bars, spans, zero, data=alt.InlineData(values=rows)).properties(width=190, height=130)
     return apply_theme(
-        drawn.facet(alt.Facet("metric:N", title=None), columns=3),
+        panel.facet(alt.Facet("score:N", title=None), columns=3),
         title="What the reduction loses of the label, layer by layer",
         subtitle=[
-            "Score of the full activations minus that of the reduced ones in the same folds; above 0 the "
-            "full ones are better.",
+            "Score of the full activations minus that of the reduced ones: above 0 the full ones are better.",
             f"Mean of {rows[0]['n_folds']} folds; lines are 95 % confidence intervals.",
         ],
-        width_px=700,
+        width_px=760,
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import Final
 
 from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.api.scan import Scan
 from llm_mri_store.records import Method, ProgressCallback, no_progress
-
-_LOGGER: Final = logging.getLogger("llm_mri_store")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,27 +34,18 @@ class ReductionMethod:
         if self.n_components == 2 and self.gridsize != 10:
             words.append(f"grid{self.gridsize}")
         if self.method == "umap":
-            words += [f"seed{self.random_state or 0}", *({self.metric} - {"cosine"})]
+            words.append(f"seed{self.random_state or 0}")
+        if self.metric != "cosine":
+            words.append(self.metric)
         return "-".join(words)
 
     def reduce(self, scan: Scan, *, progress: ProgressCallback = no_progress) -> Reduction:
-        """The reduction of a scan, computed or found in the store.
-
-        A seeded UMAP runs on one thread: others would add numbers up in another order each time. That is
-        said in the log before it begins.
-        """
-        is_umap = self.method == "umap"
-        if is_umap and self.name not in scan.reductions:
-            _LOGGER.warning(
-                "UMAP with seed %d: its points repeat exactly on this machine, but a seed keeps it to one "
-                "thread, which on many cores is several times slower",
-                self.random_state or 0,
-            )
+        """The reduction of a scan, computed or found in the store."""
         return scan.reduce(
             self.method,
             n_components=self.n_components,
             grid=self.gridsize if self.n_components == 2 else None,
-            seed=(self.random_state or 0) if is_umap else 0,
+            seed=(self.random_state or 0) if self.method == "umap" else 0,
             metric=self.metric,
             name=self.name,
             progress=progress,
@@ -94,7 +81,7 @@ def SVD(  # noqa: N802 - LLM-MRI's own name
 def UMAP(  # noqa: N802 - LLM-MRI's own name
     n_components: int = 2, random_state: int | None = 42, gridsize: int = 10, metric: str = "cosine"
 ) -> ReductionMethod:
-    """UMAP of the min-max scaled activations, seeded by ``random_state`` (None: by 0).
+    """UMAP of the min-max scaled activations, seeded by ``random_state`` (None: by 0), which the log says.
 
     >>> UMAP().name
     'umap-2-seed42'

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from llm_mri_store.errors import QueryError, ReductionError, UnknownName
 from llm_mri_store.schema import LABEL, LAYER, REDUCTION_VIEWS
@@ -202,6 +201,8 @@ def chosen_reduction(opened: Opened) -> ReductionEntry:
 
 def _label_totals(nodes: pa.Table, labels: Sequence[str]) -> dict[str, int]:
     """Samples of each label that have cells, read off its first layer; 0 where it has none."""
+    import pyarrow.compute as pc
+
     first = pc.min(nodes[LAYER])
     rows = nodes.filter(pc.equal(nodes[LAYER], first)) if nodes.num_rows else nodes
     counted = dict(zip(rows[LABEL].to_pylist(), rows["n_label"].to_pylist(), strict=True))
