@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from llm_mri_store.errors import StoreCorrupt
 from llm_mri_store.reduction.reducers import Reducer, reducer_from_arrays
@@ -27,7 +27,8 @@ def write_reducers(path: Path, reducers: Mapping[int, Reducer]) -> None:
         for layer, reducer in reducers.items()
         for name, array in reducer.arrays().items()
     }
-    save_file(arrays, path)
+    # Written by us, because a full disk is then an OSError like any other.
+    path.write_bytes(save(arrays))
     written = load_file(path)
     if set(written) != set(arrays) or any(
         not np.array_equal(written[name], arrays[name], equal_nan=True) for name in arrays

@@ -233,4 +233,14 @@ def test_a_full_disk(tiny_bert, tiny_corpus, tmp_path):
     assert "Traceback" not in done.stderr
     assert not list(store.glob("scans/full/chunks/*"))
     assert shell("scan", *words).exit_code == 0
+    done = subprocess.run(
+        [sys.executable, "-c", script, "reduce", "full", "--store", str(store)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no space left to write" in done.stderr.strip().splitlines()[-1]
+    assert not list(store.glob("scans/full/reductions/*"))
+    assert shell("reduce", "full", "--store", store).exit_code == 0
     assert shell("verify", "--store", store).exit_code == 0
