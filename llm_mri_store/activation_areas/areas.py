@@ -139,7 +139,7 @@ class ActivationAreas:
 
         Raises:
             UnknownName: there is no such label.
-            InvalidInput: the threshold cannot be used.
+            InvalidInput: the list is empty, or the threshold cannot be used.
         """
         reduction = self._on_grid(gridsize)
         labels = None if categories is None else _labels_of(categories)
@@ -222,6 +222,9 @@ def _layer_number(layer: int | str) -> int:
 
 
 def _labels_of(categories: Category | Sequence[Category]) -> list[str]:
-    """Labels as the store holds them: text, booleans in lower case."""
+    """Labels as the store holds them, each once: text, booleans in lower case."""
     several = [categories] if isinstance(categories, str | int) else categories
-    return [str(one).lower() if isinstance(one, bool) else str(one) for one in several]
+    names = [str(one).lower() if isinstance(one, bool) else str(one) for one in several]
+    if not names:
+        raise InvalidInput("the list of categories is empty; name at least one, or leave it out for all")
+    return list(dict.fromkeys(names))

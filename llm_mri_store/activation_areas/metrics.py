@@ -25,6 +25,11 @@ class Metrics:
             this order and its code takes them in the other; both are understood where the graph has
             the label.
         model_name: ``model`` by the name that LLM-MRI's code gives it.
+
+    >>> graph = nx.DiGraph([("0_0_0", "1_0_0", {"weight": 3.0})], labels=("bird",), layers=(0, 1))
+    >>> nx.set_node_attributes(graph, {"0_0_0": 0, "1_0_0": 1}, "layer")
+    >>> Metrics(graph, "bird", "bert").get_basic_metrics()["label"]
+    'bird'
     """
 
     def __init__(

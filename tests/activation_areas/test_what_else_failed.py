@@ -192,6 +192,13 @@ def test_the_weights_of_two_labels_add_up(areas):
         assert weight == sum(parts)
 
 
+def test_a_category_named_twice_counts_once_and_none_at_all_is_refused(areas, component_areas):
+    for one in (areas, component_areas):
+        assert one.get_graph(["a", "a"]).graph["labels"] == ("a",)
+        with pytest.raises(InvalidInput, match="the list of categories is empty"):
+            one.get_graph([])
+
+
 def test_edges_of_components_do_not_depend_on_arbitrary_signs(component_areas):
     reduction = component_areas.reduction
     labels = component_areas.reduced_dataset["label"]

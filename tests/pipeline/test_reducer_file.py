@@ -40,9 +40,9 @@ def test_a_umap_reducer_is_kept_too(tmp_path):
 
 
 def test_what_does_not_read_back_is_not_committed(tmp_path, monkeypatch):
-    save = reducer_file.save_file
+    save = reducer_file.save
     scramble = {"layer_00.mean": np.zeros(5)}
-    monkeypatch.setattr(reducer_file, "save_file", lambda arrays, path: save(arrays | scramble, path))
+    monkeypatch.setattr(reducer_file, "save", lambda arrays: save(arrays | scramble))
     with pytest.raises(StoreCorrupt, match="does not read back"):
         write_reducers(tmp_path / "r", {0: reducer()})
 
