@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from functools import cache
+from itertools import pairwise, permutations
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,8 @@ _Integers = npt.NDArray[np.int64]
 _Flags = npt.NDArray[np.bool_]
 
 _FEWEST_SAMPLES: Final = 3
+_COUNTED_SAMPLES: Final = 8
+"""Up to so many samples all n! orders are counted."""
 
 CORRELATION_SCHEMA: Final = pa.schema(
     [
@@ -66,12 +69,13 @@ def correlate_layers(
 
     * rho is in [-1, 1]; NULL where either component is constant within the label, or the label has fewer
       than 3 samples.
-    * p is two-sided, from Student's t with n - 2 degrees, t = rho sqrt((n - 2) / (1 - rho^2)), as
-      ``scipy.stats.spearmanr`` gives it, but never below what the exact test can reach: 2 / n!, the
-      probability of the two perfect orders among all n! (scipy says 0 there, and an edge of 3 samples would
-      be certain), and never below 2.2e-308. The approximation is too small in the far tail
-      of few samples: of graphs of independent components 5 % should have an edge at q <= 0.05, and from 50
-      samples on do, but some 10 % of 10 to 30 samples, up to 20 % of 7 or 8, and none of 6 or fewer.
+    * p is two-sided, in (0, 1]: the share of all n! orders whose |rho| is as large. Up to 8 samples they are
+      counted. Beyond, rho over all orders has variance 1 / (n - 1) and a known fourth moment (Kendall &
+      Gibbons, "Rank Correlation Methods", 5th ed. (1990), ch. 5), and p is the two tails of the symmetric
+      beta (Pearson type II) distribution with these moments, never below 2 / n! nor 2.2e-308.
+      ``scipy.stats.spearmanr`` uses Student's t, whose far tail is too thin: at p = 0.0001, where an edge
+      among hundreds of pairs is decided, it rejects 4.0 times as often as it says with 8 samples, 1.7
+      times with 20 and 1.25 times with 50; this p 0.8 times with 20 and 1.0 with 50. Ties change both little.
     * q is p adjusted by Benjamini & Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57
       (1995), over all pairs of the label that have a p: among the edges with q <= 0.05 an expected 5 % are
       false.
@@ -175,11 +179,29 @@ def _rho(here: _Floats, there: _Floats) -> _Floats:
 
 
 def _p_values(rho: _Floats, n_samples: int) -> _Floats:
-    """P of each rho, in (0, 1]: the t distribution's two tails as an incomplete beta function."""
-    tails = special.betainc((n_samples - 2) / 2, 0.5, (1 - rho) * (1 + rho))
+    """P of each rho, in (0, 1]: exact for few samples, else by the null distribution's moments."""
+    if n_samples <= _COUNTED_SAMPLES:
+        sizes = _sizes_by_chance(n_samples)
+        # A hair below, because equal correlations may differ in their last digit.
+        reached = len(sizes) - np.searchsorted(sizes, np.abs(rho) - 1e-9, side="left")
+        return np.where(np.isnan(rho), np.nan, reached / len(sizes))
+    n = float(n_samples)
+    variance = 1 / (n - 1)
+    fourth = 3 * (25 * n**3 - 38 * n**2 - 35 * n + 72) / (25 * n * (n + 1) * (n - 1) ** 3)
+    shape = 3 / (3 - fourth / variance**2) - 1.5
+    farthest = (2 * shape + 1) * variance
+    tails = special.betainc(shape, 0.5, np.clip(1 - rho**2 / farthest, 0.0, 1.0))
     # 171! is not a float64.
     least = 2 / math.factorial(n_samples) if n_samples <= 170 else 0.0
     return np.maximum(tails, max(least, float(np.finfo(np.float64).tiny)))
+
+
+@cache
+def _sizes_by_chance(n_samples: int) -> _Floats:
+    """Sorted |rho| of all orders of n samples, float64 (n!,)."""
+    ranks = np.arange(n_samples) - (n_samples - 1) / 2
+    orders = np.array(list(permutations(ranks)))
+    return np.sort(np.abs(orders @ ranks) / (ranks @ ranks))
 
 
 def _pair_columns(sizes: Sequence[tuple[int, int]]) -> dict[str, pa.Array]:

@@ -270,9 +270,9 @@ METRICS: Final[tuple[MetricDefinition, ...]] = (
         ),
         (
             "p",
-            "two-sided p by Student's t with n - 2 degrees, never below 2 / n! nor 2.2e-308",
+            "two-sided p: counted over all orders up to 8 samples, else by the null distribution's moments",
             "(0, 1]; none where rho is",
-            "scipy.stats.spearmanr; the bound is that of the exact test",
+            "Kendall & Gibbons, Rank Correlation Methods (1990), ch. 5",
         ),
         (
             "q",

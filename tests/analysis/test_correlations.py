@@ -34,7 +34,7 @@ def test_rho_is_that_of_scipy_on_llm_mris_own_points():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(4, 40), st.integers(2, 9))
-def test_rho_and_p_are_those_of_scipy_also_with_ties(seed, n_samples, n_values):
+def test_rho_is_that_of_scipy_also_with_ties(seed, n_samples, n_values):
     rng = np.random.default_rng(seed)
     here, there = rng.integers(0, n_values, size=(2, n_samples, 3)).astype(float)
     table = correlate_layers([(0, here), (1, there)], ["a"] * n_samples)
@@ -42,10 +42,43 @@ def test_rho_and_p_are_those_of_scipy_also_with_ties(seed, n_samples, n_values):
         x, y = here[:, row["from_component"]], there[:, row["to_component"]]
         if np.ptp(x) == 0 or np.ptp(y) == 0:
             assert (row["rho"], row["p"], row["q"]) == (None, None, None)
-            continue
-        theirs = stats.spearmanr(x, y)
-        assert row["rho"] == pytest.approx(theirs.statistic, abs=1e-12)
-        assert row["p"] == pytest.approx(max(theirs.pvalue, 2 / factorial(n_samples)), rel=1e-6)
+        else:
+            assert row["rho"] == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize("n_samples", [3, 5, 7, 8])
+def test_p_of_few_samples_is_that_of_the_exact_permutation_test(n_samples):
+    here, there = np.random.default_rng(1).normal(size=(2, n_samples, 2))
+    for row in correlate_layers([(0, here), (1, there)], ["a"] * n_samples).to_pylist():
+        x, y = here[:, row["from_component"]], there[:, row["to_component"]]
+        exact = stats.permutation_test(
+            (x,),
+            lambda one, y=y: stats.spearmanr(one, y).statistic,
+            permutation_type="pairings",
+            n_resamples=np.inf,
+        )
+        assert row["p"] == pytest.approx(exact.pvalue)
+
+
+def test_p_of_many_samples_nears_that_of_scipy():
+    here, there = np.random.default_rng(2).normal(size=(2, 2000, 3))
+    there[:, 0] += 0.05 * here[:, 0]
+    for row in correlate_layers([(0, here), (1, there)], ["a"] * 2000).to_pylist():
+        theirs = stats.spearmanr(here[:, row["from_component"]], there[:, row["to_component"]])
+        assert row["p"] == pytest.approx(theirs.pvalue, rel=0.02)
+
+
+@pytest.mark.parametrize("n_samples", [9, 10, 15, 30])
+def test_p_rejects_no_more_often_than_it_says(n_samples):
+    """200,000 orders by chance: at no level is p below it much more often than the level."""
+    ranks = np.arange(n_samples) * 1.0
+    orders = np.random.default_rng(n_samples).random((200_000, n_samples)).argsort(axis=1) * 1.0
+    table = correlate_layers([(0, ranks[:, None]), (1, orders.T)], ["a"] * n_samples)
+    p = np.asarray(table["p"])
+    for level in (0.05, 0.01, 0.001):
+        spread = 3 * np.sqrt(level / len(p))
+        assert (p <= level).mean() <= 1.06 * level + spread
+    assert (p <= 0.05).mean() >= 0.9 * 0.05
 
 
 def test_q_is_adjusted_over_all_pairs_of_one_label():
