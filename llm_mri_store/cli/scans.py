@@ -109,7 +109,7 @@ def verify(scan_name: str | None, store_path: Path | None, form: str, quiet: boo
             say("every file is as it was committed")
         return
     print_rows(problems_table(problems), form)
-    say(f"{len(problems)} problems")
+    say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
     raise SystemExit(1)
 
 
