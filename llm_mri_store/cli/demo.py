@@ -34,7 +34,7 @@ def demo(out: Path, quiet: bool) -> None:
     print_rich("\nHow much a text's cell tells of its label, layer by layer (bits; bias-corrected):")
     columns = ["layer", "n", "n_cells", "information_corrected", "label_entropy", "share_of_entropy"]
     print_rich(rich_table(reduction.information().arrow.select(columns)))
-    print_rich("The graph of each label, and of all (density and clustering of its regions):")
+    print_rich("The graph of each label, and of all of them (docs/metrics.md defines the numbers):")
     columns = ["graph", "n_nodes", "n_edges", "mean_degree", "mean_strength", "density", "assortativity"]
     print_rich(rich_table(reduction.metrics().arrow.select(columns)))
     print_rich("Pages to open in a browser:")

@@ -63,8 +63,10 @@ def test_the_documented_calls_run_on_a_tiny_model(store, tiny_bert, dataset, met
         store=store,
         pooling="mean",
     )
-    llm_mri.process_activation_areas()
+    reduction = llm_mri.process_activation_areas()
     use_as_documented(llm_mri, llm_mri.class_names)
+    assert reduction.spec.n_components == n_components
+    assert len(llm_mri.reduced_dataset) == len(dataset)
 
 
 @pytest.fixture(scope="module")

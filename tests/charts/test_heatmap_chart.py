@@ -131,7 +131,7 @@ def test_a_share_that_is_not_finite_is_drawn_as_missing():
 
     spec = heatmap_chart(cells, value="share", title="t").to_dict()
 
-    json.dumps(spec, allow_nan=False)
+    assert "NaN" not in json.dumps(spec, allow_nan=False)
 
 
 def test_examples_stand_with_their_cell_three_at_most():

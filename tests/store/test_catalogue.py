@@ -44,7 +44,7 @@ def test_a_store_is_made_once_and_opened_again(tmp_path):
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "_staging"])
 def test_a_folder_that_only_looks_full_can_become_a_store(tmp_path, name):
     (tmp_path / name).mkdir()
-    ensure_store(tmp_path)
+    assert scan_names(ensure_store(tmp_path)) == ()
 
 
 def test_a_folder_of_other_files_does_not_become_a_store(tmp_path):
@@ -70,7 +70,7 @@ def test_a_killed_first_scan_does_not_block_the_next(tmp_path):
     # As left behind by a process that died between writing store.json's bytes and their rename.
     (tmp_path / "_staging").mkdir()
     (tmp_path / "_staging" / "0f0f").write_bytes(b"{")
-    ensure_store(tmp_path)
+    assert scan_names(ensure_store(tmp_path)) == ()
 
 
 def test_a_lost_store_json_is_asked_for_and_may_be_written_by_hand(store):
