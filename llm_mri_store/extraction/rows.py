@@ -33,11 +33,9 @@ def table_of_rows(rows: Iterable[Mapping[str, object]], *, where: str) -> pa.Tab
                 f"row {place} of {where} is no mapping such as {{'text': ..., 'label': ...}}, but "
                 f"{type(row).__name__}"
             )
-        for key in row.keys() - columns.keys():
-            columns[key] = []
         for key in row:
             # A key first seen here was absent from every row before.
-            column = columns[key]
+            column = columns.setdefault(key, [])
             column.extend([None] * (place - len(column)))
             column.append(row[key])
     n_rows = max(map(len, columns.values()), default=0)
