@@ -9,9 +9,9 @@ import pyarrow as pa
 from llm_mri_store import schema
 from llm_mri_store.analysis.probe import score_folds
 from llm_mri_store.analysis.probe_spec import BASELINES, METRICS, Features, Metric, ProbeSamples, ProbeSpec
-from llm_mri_store.analysis.stored import is_ok, sample_column, stored_activations
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.records import ProgressCallback, ReductionSpec, no_progress
+from llm_mri_store.store.arrays import is_ok, sample_column, stored_activations
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
 
 

@@ -140,7 +140,7 @@ def correlations(selection: Selection, labels: Sequence[str] | None = None) -> p
         QueryError, ReductionError: no scan or reduction is chosen.
     """
     from llm_mri_store.analysis.correlations import correlate_layers
-    from llm_mri_store.analysis.stored import points_by_layer, sample_column
+    from llm_mri_store.store.arrays import points_by_layer, sample_column
 
     opened = _opened(selection)
     reduction = chosen_reduction(opened)

@@ -307,7 +307,7 @@ class Reduction:
         Raises:
             UnknownName: the layer is not there.
         """
-        from llm_mri_store.analysis.stored import stored_points
+        from llm_mri_store.store.arrays import stored_points
 
         return stored_points(self._entry(), layer)
 

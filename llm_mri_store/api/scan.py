@@ -101,7 +101,7 @@ class Scan:
         Raises:
             UnknownName: the scan does not hold the layer.
         """
-        from llm_mri_store.analysis.stored import stored_activations
+        from llm_mri_store.store.arrays import stored_activations
 
         return stored_activations(self._entry(), layer)
 

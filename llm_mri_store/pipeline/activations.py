@@ -11,7 +11,7 @@ from llm_mri_store import schema
 from llm_mri_store.errors import ReductionError, StoreCorrupt
 from llm_mri_store.reduction.layers import LayerActivations
 from llm_mri_store.reduction.reducers import Float32
-from llm_mri_store.schema import Status
+from llm_mri_store.store.arrays import is_ok
 from llm_mri_store.store.catalogue import ScanEntry
 from llm_mri_store.store.files import read_parquet
 
@@ -41,26 +41,23 @@ def read_is_ok(scan: ScanEntry) -> npt.NDArray[np.bool_]:
         ReductionError: fewer than 2 do.
         StoreCorrupt: a chunk is damaged.
     """
-    parts = []
-    for chunk in scan.chunks:
-        path = scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE
-        statuses = read_parquet(path, [schema.STATUS])[schema.STATUS].to_pylist()
-        parts.append(np.array([one == Status.OK for one in statuses], dtype=np.bool_))
-    is_ok = np.concatenate(parts)
-    if is_ok.sum() < 2:
+    chosen = is_ok(scan)
+    if chosen.sum() < 2:
         raise ReductionError(
-            f"scan {scan.name!r} has {int(is_ok.sum())} samples with an activation; a reduction needs at "
+            f"scan {scan.name!r} has {int(chosen.sum())} samples with an activation; a reduction needs at "
             "least 2"
         )
-    return is_ok
+    return chosen
 
 
-def layer_activations(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> LayerActivations:
+def layer_activations(scan: ScanEntry, layer: int, chosen: npt.NDArray[np.bool_]) -> LayerActivations:
     """The activations of the samples that are ok; a part is a chunk, read when it is asked for."""
-    return LayerActivations(layer=layer, dtype=scan.spec.dtype, parts=lambda: _read_parts(scan, layer, is_ok))
+    return LayerActivations(
+        layer=layer, dtype=scan.spec.dtype, parts=lambda: _read_parts(scan, layer, chosen)
+    )
 
 
-def _read_parts(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> Iterator[Float32]:
+def _read_parts(scan: ScanEntry, layer: int, chosen: npt.NDArray[np.bool_]) -> Iterator[Float32]:
     column = schema.layer_column(layer)
     for chunk in scan.chunks:
         path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
@@ -69,4 +66,4 @@ def _read_parts(scan: ScanEntry, layer: int, is_ok: npt.NDArray[np.bool_]) -> It
             raise StoreCorrupt(f"{path} has {len(vectors)} rows, not {chunk.n_samples}; run 'llm-mri verify'")
         flat = vectors.values.to_numpy(zero_copy_only=False)
         ids = slice(chunk.first_sample, chunk.first_sample + chunk.n_samples)
-        yield flat.reshape(chunk.n_samples, scan.spec.hidden_size)[is_ok[ids]]
+        yield flat.reshape(chunk.n_samples, scan.spec.hidden_size)[chosen[ids]]

@@ -1,4 +1,4 @@
-"""What analyses read of an opened reduction besides its named queries: points, and who the samples are."""
+"""Columns of a store as numpy arrays and lists: activations, points, and who the samples are."""
 
 from __future__ import annotations
 
