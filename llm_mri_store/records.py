@@ -15,6 +15,12 @@ from llm_mri_store.schema import FORMAT_VERSION
 Pooling = Literal["first", "last", "mean", "max"]
 POOLINGS: Final[tuple[Pooling, ...]] = ("first", "last", "mean", "max")
 
+StoredPooling = Literal["first", "last", "mean", "max", "tokens", "imported"]
+"""How a stored vector came about: pooled over a text, of one token by itself, or by who made the file."""
+
+Side = Literal["encoder", "decoder"]
+SIDES: Final[tuple[Side, ...]] = ("encoder", "decoder")
+
 Method = Literal["pca", "svd", "umap"]
 METHODS: Final[tuple[Method, ...]] = ("pca", "svd", "umap")
 
@@ -57,13 +63,19 @@ class ScanSpec:
         labels: distinct labels, sorted; null labels left out.
         n_samples: rows of the corpus (after ``limit``).
         site: where in a block activations are read.
-        pooling: how a text's tokens become one vector.
-        layers: 0-based layers kept; 0 is the embedding output.
+        pooling: how a text's tokens become one vector; ``tokens`` where each token is a sample.
+        layers: layers kept; 0 is the embedding output, i is block i.
         hidden_size: length of an activation.
         max_tokens: longer texts are truncated to this many tokens.
         dtype: precision of the forward pass; activations are stored as float32.
         chunk_samples: samples a chunk holds (the last one may hold fewer).
         batch_tokens: most padded tokens in one forward pass (one long text may exceed it).
+        side: which half of an encoder-decoder model is read; None for any other model.
+        chat_template: each text was read as a user's message in the model's chat template.
+        token_step: of a token scan: every how many tokens of a text one is kept; None for texts.
+        token_label_column: of a token scan: the column that labels its tokens; None where each has its
+            text's label.
+        chunk_ends: of a token scan, whose chunks end with a text: sample id behind each chunk's last.
     """
 
     model: str
@@ -79,21 +91,28 @@ class ScanSpec:
     labels: tuple[str, ...]
     n_samples: int
     site: str
-    pooling: Pooling
+    pooling: StoredPooling
     layers: tuple[int, ...]
     hidden_size: int
     max_tokens: int
     dtype: DType
     chunk_samples: int
     batch_tokens: int
+    side: Side | None = None
+    chat_template: bool = False
+    token_step: int | None = None
+    token_label_column: str | None = None
+    chunk_ends: tuple[int, ...] = ()
 
     @property
     def n_chunks(self) -> int:
         """Chunks that the complete scan has."""
-        return -(-self.n_samples // self.chunk_samples)
+        return len(self.chunk_ends) or -(-self.n_samples // self.chunk_samples)
 
     def chunk_range(self, index: int) -> range:
         """Sample ids of chunk ``index``."""
+        if self.chunk_ends:
+            return range(self.chunk_ends[index - 1] if index else 0, self.chunk_ends[index])
         first = index * self.chunk_samples
         return range(first, min(first + self.chunk_samples, self.n_samples))
 
@@ -101,16 +120,31 @@ class ScanSpec:
 PROVENANCE_FIELDS: Final = frozenset({"model", "revision", "corpus", "split"})
 """Fields of a ScanSpec that name an input whose content another field fingerprints."""
 
+_UNSET: Final[dict[str, object]] = {
+    "side": None,
+    "chat_template": False,
+    "token_step": None,
+    "token_label_column": None,
+    "chunk_ends": [],
+}
+"""Fields that came later, and what they are in a scan that says nothing of them: left out of its identity."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRecord:
-    """What ``scan.json`` holds: the spec, its identity, when and with what it was begun."""
+    """What ``scan.json`` holds: the spec, its identity, when and with what it was begun.
+
+    Attributes:
+        notes: what was left out or renamed, a sentence each.
+        read_at: where in the model each layer was read, such as ``output of encoder.layer.0``.
+    """
 
     format: int = FORMAT_VERSION
     identity: str
     created: str
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+    read_at: tuple[str, ...] = ()
     spec: ScanSpec
 
 
@@ -292,7 +326,9 @@ def scan_identity(spec: ScanSpec) -> str:
     Where a model or corpus lies is left out: the fingerprints of their content are in.
     """
     fields = {
-        name: value for name, value in msgspec.to_builtins(spec).items() if name not in PROVENANCE_FIELDS
+        name: value
+        for name, value in msgspec.to_builtins(spec).items()
+        if name not in PROVENANCE_FIELDS and not (name in _UNSET and value == _UNSET[name])
     }
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
 

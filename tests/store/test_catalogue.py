@@ -270,7 +270,7 @@ def test_a_record_with_any_wrong_value_ends_in_one_of_our_errors(store, choices)
 def test_a_missing_field_is_named_with_its_file(store, name):
     path = store.root / name
     fields = json.loads(path.read_bytes())
-    for field in fields.keys() - {"format", "digest", "notes"}:
+    for field in fields.keys() - {"format", "digest", "notes", "read_at"}:
         path.write_text(json.dumps({key: value for key, value in fields.items() if key != field}))
         with pytest.raises(StoreCorrupt, match=f"{path.name} is damaged.*{field}"):
             find_scan(store, "big")
