@@ -27,8 +27,9 @@ METHODS: Final[tuple[Method, ...]] = ("pca", "svd", "umap")
 Bins = Literal["width", "quantile"]
 BINS: Final[tuple[Bins, ...]] = ("width", "quantile")
 
-DType = Literal["float32", "bfloat16", "float16"]
-DTYPES: Final[tuple[DType, ...]] = ("float32", "bfloat16", "float16")
+DType = Literal["float32", "bfloat16", "float16", "bfloat16-autocast"]
+DTYPES: Final[tuple[DType, ...]] = ("float32", "bfloat16", "float16", "bfloat16-autocast")
+"""Precision of the forward pass; autocast: float32 weights, products in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +254,47 @@ class ReductionRecord:
     files: dict[str, str]
 
 
+Choice = str | int | float | bool | None
+Choices = Choice | tuple[Choice, ...]
+"""What a parameter of an analysis may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultSpec:
+    """Every choice that decides a result's rows, but for what it was made from.
+
+    Attributes:
+        kind: the analysis, one of ``schema.RESULT_KINDS``.
+        name: the result's own name among those of its kind.
+        parameters: name -> value; numbers must be finite.
+        seed: seed of what was drawn at random; None where nothing was.
+    """
+
+    kind: str
+    name: str
+    parameters: dict[str, Choices]
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRecord:
+    """What ``result.json`` holds.
+
+    Attributes:
+        source: digest of what the result was made from (see ``result_source``).
+        columns: table -> its columns in order, each ``name type``.
+        files: file name -> sha256.
+    """
+
+    format: int = FORMAT_VERSION
+    created: str
+    versions: dict[str, str]
+    source: str
+    spec: ResultSpec
+    columns: dict[str, tuple[str, ...]]
+    files: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a long job is.
@@ -348,10 +390,31 @@ def _short(value: object) -> str:
     return words if len(words) <= 40 else words[:37] + "..."
 
 
+def span_words(layers: tuple[int, ...]) -> str:
+    """Layers in words.
+
+    >>> span_words((0, 1, 2)), span_words((0, 3)), span_words((6,))
+    ('0-2', '0, 3', '6')
+    """
+    is_gapless = len(layers) > 1 and layers == tuple(range(layers[0], layers[-1] + 1))
+    return f"{layers[0]}-{layers[-1]}" if is_gapless else ", ".join(map(str, layers))
+
+
 def chunks_digest(chunks: tuple[ChunkRecord, ...]) -> str:
     """Digest of the content of a scan's chunks, in order: what a reduction was made from."""
     digest = hashlib.sha256()
     for chunk in chunks:
         for name in sorted(chunk.files):
             digest.update(f"{chunk.index} {name} {chunk.files[name]}\n".encode())
+    return digest.hexdigest()
+
+
+def result_source(chunks: tuple[ChunkRecord, ...], reduction: ReductionRecord | None) -> str:
+    """Digest of what a result is made from: a scan's chunks, and the files of the reduction it uses."""
+    source = chunks_digest(chunks)
+    if reduction is None:
+        return source
+    digest = hashlib.sha256(f"{source}\n".encode())
+    for name in sorted(reduction.files):
+        digest.update(f"{name} {reduction.files[name]}\n".encode())
     return digest.hexdigest()

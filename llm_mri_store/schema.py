@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +25,8 @@ REDUCTIONS_FOLDER: Final = "reductions"
 REDUCTION_FILE: Final = "reduction.json"
 REDUCER_FILE: Final = "reducer.safetensors"
 POINTS_FOLDER: Final = "points"
+RESULTS_FOLDER: Final = "results"
+RESULT_FILE: Final = "result.json"
 STAGING_FOLDER: Final = "_staging"
 
 # Columns of the samples table.
@@ -32,6 +36,14 @@ LABEL: Final = "label"
 N_TOKENS: Final = "n_tokens"
 TRUNCATED: Final = "truncated"
 STATUS: Final = "status"
+
+# Columns of the samples table of a token scan, where a sample is a token of a text.
+TEXT_ID: Final = "text_id"
+TOKEN_POSITION: Final = "token_position"
+CHAR_START: Final = "char_start"
+CHAR_END: Final = "char_end"
+CONTEXT: Final = "context"
+TEXT_LABEL: Final = "text_label"
 
 # Columns of the points table.
 LAYER: Final = "layer"
@@ -45,6 +57,7 @@ SCAN: Final = "scan"
 REDUCTION: Final = "reduction"
 
 SAMPLE_COLUMNS: Final = (SAMPLE_ID, TEXT, LABEL, N_TOKENS, TRUNCATED, STATUS)
+TOKEN_COLUMNS: Final = (TEXT_ID, TOKEN_POSITION, CHAR_START, CHAR_END, CONTEXT, TEXT_LABEL)
 POINT_COLUMNS: Final = (LAYER, SAMPLE_ID, LABEL, COORDINATES, CELL_X, CELL_Y)
 ACTIVATION_COLUMNS: Final = (LAYER, SAMPLE_ID, VECTOR)
 RESERVED_COLUMNS: Final = frozenset({*SAMPLE_COLUMNS, *POINT_COLUMNS, VECTOR, SCAN, REDUCTION})
@@ -57,10 +70,73 @@ SAMPLES_VIEW: Final = "samples"
 ACTIVATIONS_VIEW: Final = "activations"
 POINTS_VIEW: Final = "points"
 LAYERS_VIEW: Final = "layers"
+RESULTS_VIEW: Final = "results"
 STORE_VIEWS: Final = (SCANS_VIEW, REDUCTIONS_VIEW)
-SCAN_VIEWS: Final = (SAMPLES_VIEW, ACTIVATIONS_VIEW)
+SCAN_VIEWS: Final = (SAMPLES_VIEW, ACTIVATIONS_VIEW, RESULTS_VIEW)
 REDUCTION_VIEWS: Final = (POINTS_VIEW, LAYERS_VIEW)
 STORED_PREFIX: Final = "stored_"
+
+RESULT: Final = "result"
+"""First column of every table of results: the name of the result a row belongs to."""
+LAYER_QUALITY: Final = "layer_quality"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultKind:
+    """A kind of analysis whose results are kept as rows.
+
+    Attributes:
+        tables: table -> its columns after ``result``, name -> Arrow type; a view of the table's name
+            shows the rows of every current result of the kind.
+        of_reduction: made from a reduction's points, kept and removed with it, and seen where it is chosen;
+            otherwise made from the scan alone.
+        way: the command that makes one, with ``{scan}`` for the scan's name.
+    """
+
+    tables: Mapping[str, Mapping[str, str]]
+    of_reduction: bool
+    way: str
+
+
+RESULT_KINDS: Final[dict[str, ResultKind]] = {
+    LAYER_QUALITY: ResultKind(
+        tables={
+            LAYER_QUALITY: {
+                LAYER: "int32",
+                "n_ok": "int64",
+                "n_not_finite": "int64",
+                "n_excluded": "int64",
+                "n_distinct": "int64",
+                "is_degenerate": "bool",
+                "relative_spread": "double",
+                "total_variance": "double",
+                "effective_rank": "double",
+                "n_rank_samples": "int64",
+                "anisotropy": "double",
+                "mean_norm": "double",
+                "n_outlier_dimensions": "int32",
+                "top_dimension": "int32",
+                "top_dimension_share": "double",
+            }
+        },
+        of_reduction=False,
+        way="llm-mri show {scan}",
+    ),
+}
+"""Kind -> its tables: what results a store can keep, and the views that show them."""
+
+
+def result_schema(kind: str, table: str) -> pa.Schema:
+    """Arrow schema of a table of results.
+
+    Returns:
+        result string, then the columns that ``RESULT_KINDS`` declares.
+    """
+    import pyarrow as pa
+
+    columns = RESULT_KINDS[kind].tables[table]
+    named = [pa.field(name, pa.type_for_alias(words)) for name, words in columns.items()]
+    return pa.schema([pa.field(RESULT, pa.string(), nullable=False), *named])
 
 
 class Status(StrEnum):
@@ -93,6 +169,15 @@ def points_file(layer: int) -> str:
     return f"layer={layer:02d}.parquet"
 
 
+def result_table_file(table: str) -> str:
+    """Name of the file that holds a result's rows of a table.
+
+    >>> result_table_file("layer_quality")
+    'layer_quality.parquet'
+    """
+    return f"{table}.parquet"
+
+
 def chunk_folder(index: int) -> str:
     """Name of a chunk's folder.
 
@@ -123,6 +208,28 @@ def samples_schema(covariates: pa.Schema) -> pa.Schema:
         pa.field(STATUS, pa.string(), nullable=False),
     ]
     return pa.schema([*own, *covariates])
+
+
+def token_covariates() -> pa.Schema:
+    """Fields that a token scan has beside the corpus's covariates.
+
+    Returns:
+        text_id int64, 0-based place of the token's text in the corpus; token_position int32, its place in
+        what the model reads; char_start and char_end int64, its characters in the text; context string, a
+        few words around it; text_label string, its text's label.
+    """
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(TEXT_ID, pa.int64()),
+            pa.field(TOKEN_POSITION, pa.int32()),
+            pa.field(CHAR_START, pa.int64()),
+            pa.field(CHAR_END, pa.int64()),
+            pa.field(CONTEXT, pa.string()),
+            pa.field(TEXT_LABEL, pa.string()),
+        ]
+    )
 
 
 def activations_schema(layers: tuple[int, ...], hidden_size: int) -> pa.Schema:

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from llm_mri_store.activation_areas.methods import PCA, UMAP, ReductionMethod
 from llm_mri_store.api.reduction import Reduction
-from llm_mri_store.api.store import ScanOptions, Store
+from llm_mri_store.api.scan_options import ScanOptions
+from llm_mri_store.api.store import Store
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.records import ProgressCallback, no_progress
@@ -70,8 +71,8 @@ class ActivationAreas:
         Raises:
             CorpusError, ModelError, ReductionError: it cannot be done.
         """
-        options: ScanOptions = {"device": str(self.device), "pooling": self.pooling, **(self.options or {})}
-        scan = self.store.scan(self.model, self.dataset, progress=progress, **options)
+        options: ScanOptions = {"device": str(self.device), **(self.options or {})}
+        scan = self.store.scan(self.model, self.dataset, pooling=self.pooling, progress=progress, **options)
         self._reduction = self.reduction_method.reduce(scan, progress=progress)
         return self._reduction
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from llm_mri_store import schema
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.table import Table
-from llm_mri_store.records import Bins, Method, ProgressCallback, ReductionSpec, ScanSpec, no_progress
+from llm_mri_store.records import Bins, Method, ProgressCallback, ReductionSpec, ScanSpec, no_progress, span_words
 from llm_mri_store.store import catalogue
-from llm_mri_store.store.connection import select
 from llm_mri_store.store.files import read_parquet
 from llm_mri_store.store.paths import StorePaths
+from llm_mri_store.store.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +111,34 @@ class Scan:
 
         return Table(ask(select(self._store, [self.name]), "scan_summary"))
 
+    def quality(self, *, progress: ProgressCallback = no_progress) -> Table:
+        """How good each layer's activations are; computed once, then kept in the store.
+
+        Args:
+            progress: told how far it is, in layers, where it must be computed.
+
+        Returns:
+            The columns of the named query ``layer_quality``, a row per layer.
+
+        Raises:
+            InvalidInput: the scan is not complete, or its activations were removed before this was kept.
+            StoreCorrupt: a file is damaged.
+        """
+        from llm_mri_store.analysis.quality import scan_quality
+
+        return Table(scan_quality(self._store, self.name, progress=progress))
+
+    def remarks(self) -> list[str]:
+        """What a reader of the maps should know first, in sentences: texts cut or left out, odd layers.
+
+        Raises:
+            StoreCorrupt: a file is damaged.
+        """
+        from llm_mri_store.analysis.quality_remarks import quality_remarks
+
+        layers = self.quality().rows() if self.is_complete else []
+        return quality_remarks(self.spec, self.summary().rows()[-1], layers)
+
     def facts(self) -> dict[str, str]:
         """What the scan was made of, in words, for people."""
         entry = self._entry()
@@ -123,8 +151,9 @@ class Scan:
             "corpus": spec.corpus + (f", split {spec.split}" if spec.split else ""),
             "samples": f"{spec.n_samples:,}, {len(spec.labels)} labels",
             "covariates": ", ".join(one.name for one in spec.covariates) or "none",
-            "layers": f"{spec.layers[0]}-{spec.layers[-1]} ({len(spec.layers)}) of width {spec.hidden_size}",
+            "layers": f"{span_words(spec.layers)} ({len(spec.layers)}) of width {spec.hidden_size}",
             "read": f"{spec.site}, {spec.pooling} pooling, up to {spec.max_tokens} tokens, {spec.dtype}",
+            "read at": _read_at(entry.record.read_at),
             "created": entry.record.created,
             "identity": entry.record.identity,
         }
@@ -182,3 +211,10 @@ class Scan:
             self._store, self.name, spec, name=name if name is None else str(name), progress=progress
         )
         return Reduction(self._store, self.name, entry.name)
+
+
+def _read_at(points: tuple[str, ...]) -> str:
+    """The first and the last place a scan was read at, in words."""
+    if not points:
+        return "not recorded"
+    return points[0] if len(points) == 1 else f"{points[0]} ... {points[-1]}"

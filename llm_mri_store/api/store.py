@@ -5,60 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pyarrow as pa
 
+from llm_mri_store.api.import_options import ImportOptions
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.scan import Scan
+from llm_mri_store.api.scan_options import ScanOptions, scan_request
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import Problem, ProgressCallback, no_progress
-from llm_mri_store.store import catalogue, sandbox
-from llm_mri_store.store.connection import Value, select, why_no_reduction
+from llm_mri_store.records import Problem, ProgressCallback, no_progress, span_words
+from llm_mri_store.store import catalogue, results, sandbox
+from llm_mri_store.store.connection import Value
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.queries import NamedQuery, named_query, query_names
+from llm_mri_store.store.selection import select, why_no_reduction
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from llm_mri_store.api.reduction import Reduction
+    from llm_mri_store.extraction.arrays import ActivationsLike
     from llm_mri_store.extraction.sources import CorpusLike
 
 DEFAULT_FOLDER = "llm-mri-store"
 STORE_VARIABLE = "LLM_MRI_STORE"
-
-
-class ScanOptions(TypedDict, total=False):
-    """What a scan may be told; the meaning of each stands in ``Store.scan``."""
-
-    name: str | None
-    model_name: str | None
-    tokenizer: PreTrainedTokenizerBase | None
-    revision: str | None
-    device: str
-    dtype: str
-    random_weights: int | None
-    trust_remote_code: bool
-    text_column: str
-    label_column: str
-    split: str | None
-    subset: str | None
-    corpus_revision: str | None
-    limit: int | None
-    keep_invalid: bool
-    site: str
-    pooling: str
-    force: bool
-    layers: Sequence[int] | None
-    max_tokens: int | None
-    batch_tokens: int | None
-    chunk_samples: int | None
-
-
-_MODEL_OPTIONS = frozenset(
-    {"tokenizer", "revision", "device", "dtype", "random_weights", "trust_remote_code"}
-)
 
 
 class Store:
@@ -93,6 +65,8 @@ class Store:
         model: str | Path | PreTrainedModel,
         corpus: CorpusLike,
         *,
+        site: str = "residual",
+        pooling: str = "auto",
         progress: ProgressCallback = no_progress,
         **options: Unpack[ScanOptions],
     ) -> Scan:
@@ -105,16 +79,13 @@ class Store:
             corpus: a .csv, .tsv, .jsonl or .parquet file, a ``save_to_disk`` folder, a folder of one
                 folder of .txt files per label, a Hub id, a datasets.Dataset, a data frame, an Arrow table
                 or mappings.
+            site: where in a block activations are read: residual, final_norm, mlp, neurons, attention (as far
+                as the model has them; ``llm-mri sites MODEL`` lists them), or a module path pattern such as
+                ``h.{layer}.mlp``.
+            pooling: how a text's tokens become one vector: first, last, mean, max; auto is first for
+                bidirectional encoders and last for causal models; tokens makes each token a sample.
             progress: told how far it is, in characters of text.
-            **options: ``name`` of the scan; ``model_name`` to show; ``tokenizer`` of a loaded model;
-                ``revision`` of a Hub model; ``device`` (auto); ``dtype`` (auto, float32, bfloat16,
-                float16); ``random_weights``, a seed: fresh weights instead of the trained ones;
-                ``trust_remote_code`` (off); ``text_column`` and ``label_column``; ``split``, ``subset``
-                and ``corpus_revision`` of a dataset; ``limit``, first rows only; ``keep_invalid`` keeps
-                null texts and labels with a status; ``site`` (residual); ``pooling`` (auto, first, last,
-                mean, max) and ``force`` for ``first`` on a causal model; ``layers`` to keep;
-                ``max_tokens`` a text is cut to; ``batch_tokens`` per forward pass; ``chunk_samples`` per
-                commit.
+            **options: see ``ScanOptions``.
 
         Raises:
             CorpusError, ModelError, InvalidInput, UnknownName: it cannot be done; nothing was written.
@@ -122,14 +93,115 @@ class Store:
             StoreBusy: another process writes this scan.
             WriteFailed: the store cannot be written to.
         """
-        from llm_mri_store.extraction.models import ModelRequest
-        from llm_mri_store.pipeline.scan import ScanRequest, run_scan
+        (done,) = self.scan_many(
+            model, corpus, sites=[site], poolings=[pooling], progress=progress, **options
+        )
+        return done
 
-        given = {**options}
-        of_model = {name: given.pop(name) for name in sorted(_MODEL_OPTIONS & given.keys())}
-        model_request = ModelRequest(model=model, name=given.pop("model_name", None), **of_model)  # type: ignore[arg-type]
-        request = ScanRequest(model=model_request, corpus=corpus, **given)  # type: ignore[arg-type]
-        entry = run_scan(self.path, request, progress=progress)
+    def scan_many(
+        self,
+        model: str | Path | PreTrainedModel,
+        corpus: CorpusLike,
+        *,
+        sites: Sequence[str] = ("residual",),
+        poolings: Sequence[str] = ("auto",),
+        progress: ProgressCallback = no_progress,
+        **options: Unpack[ScanOptions],
+    ) -> list[Scan]:
+        """As ``scan``, for several sites and poolings at once: one forward pass, a scan of each combination.
+
+        Args:
+            model: see ``scan``.
+            corpus: see ``scan``.
+            sites: where activations are read.
+            poolings: how a text's tokens become one vector.
+            progress: told how far it is, in characters of text.
+            **options: see ``ScanOptions``; what tells the scans apart is added to ``name``.
+
+        Returns:
+            The scans, each an ordinary one: site by site, pooling by pooling.
+
+        Raises:
+            LlmMriError: as ``scan``.
+        """
+        from llm_mri_store.pipeline.scan import run_scan
+
+        request = scan_request(model, corpus, sites=sites, poolings=poolings, options=options)
+        entries = run_scan(self.path, request, progress=progress)
+        return [Scan(self._paths(), entry.name) for entry in entries]
+
+    def plan(
+        self,
+        model: str | Path | PreTrainedModel,
+        corpus: CorpusLike,
+        *,
+        sites: Sequence[str] = ("residual",),
+        poolings: Sequence[str] = ("auto",),
+        **options: Unpack[ScanOptions],
+    ) -> Table:
+        """What ``scan_many`` would do, without doing it: a row per scan. Nothing is written.
+
+        Returns:
+            Columns scan, site, pooling, n_samples, n_tokens (that the model reads), tokens_are_counted (else
+            estimated from some texts), layers, width, n_chunks, n_chunks_done, megabytes (of activations).
+
+        Raises:
+            LlmMriError: as ``scan``.
+        """
+        from llm_mri_store.pipeline.estimate import estimate
+        from llm_mri_store.pipeline.plan import plan_scans
+
+        request = scan_request(model, corpus, sites=sites, poolings=poolings, options=options)
+        found = estimate(plan_scans(self.path, request), StorePaths(self.path))
+        rows = [
+            {
+                "scan": one.name,
+                "site": one.site,
+                "pooling": one.pooling,
+                "n_samples": one.n_samples,
+                "n_tokens": one.n_tokens,
+                "tokens_are_counted": one.is_counted,
+                "layers": span_words(one.layers),
+                "width": one.width,
+                "n_chunks": one.n_chunks,
+                "n_chunks_done": one.n_chunks_done,
+                "megabytes": one.megabytes,
+            }
+            for one in found
+        ]
+        return Table(pa.Table.from_pylist(rows))
+
+    def import_activations(
+        self,
+        activations: ActivationsLike,
+        samples: CorpusLike,
+        *,
+        progress: ProgressCallback = no_progress,
+        **options: Unpack[ImportOptions],
+    ) -> Scan:
+        """Makes a scan of activations that were computed elsewhere; all that works on a scan works on it.
+
+        The same call again goes on where it was interrupted, or returns the finished scan at once.
+
+        Args:
+            activations: a .npy, .npz, .safetensors, .parquet, .h5 or .hdf5 file, a folder of such files or
+                one written by ``save_to_disk``; a float array (samples, width) or (samples, layers, width);
+                or a mapping of layers to arrays (samples, width).
+            samples: their texts and labels, one row per sample in the same order: whatever a scan's corpus
+                may be.
+            progress: told how far it is, in samples and chunks.
+            **options: see ``ImportOptions``.
+
+        Raises:
+            CorpusError, InvalidInput, UnknownName: it cannot be done; nothing was written.
+            AlreadyThere: the name is taken by a scan of other inputs.
+            StoreBusy: another process writes this scan.
+            WriteFailed: the store cannot be written to.
+        """
+        from llm_mri_store.pipeline.import_scan import ImportRequest, run_import
+
+        request = ImportRequest(activations=activations, samples=samples, **options)
+        entry = run_import(self.path, request, progress=progress)
         return Scan(self._paths(), entry.name)
 
     def sql(
@@ -172,17 +244,22 @@ class Store:
         return Named(query_names, named_query)
 
     def remove(self, name: str) -> None:
-        """Removes a scan with its reductions, or one reduction named ``scan/reduction``.
+        """Removes a scan with its reductions and results, a reduction with its results, or one result.
+
+        Args:
+            name: ``scan``, ``scan/reduction``, ``scan/kind/result`` or ``scan/reduction/kind/result``.
 
         Raises:
             UnknownName: it is not there.
             StoreBusy: the scan is being written.
         """
-        scan, slash, reduction = name.partition("/")
-        if slash:
-            catalogue.remove_reduction(self._paths(), scan, reduction)
-        else:
+        scan, *below = name.split("/")
+        if not below:
             catalogue.remove_scan(self._paths(), scan)
+        elif len(below) == 1:
+            catalogue.remove_reduction(self._paths(), scan, below[0])
+        else:
+            results.remove_result(self._paths(), name)
 
     def verify(self, scan: str | None = None, *, progress: ProgressCallback = no_progress) -> list[Problem]:
         """Checks every file against its digest, and tables against each other; an empty list is good.
@@ -227,13 +304,16 @@ class Store:
         return found.reductions[names[0] if name is None else name]
 
     def check(self, name: str) -> None:
-        """Refuses a ``scan`` or ``scan/reduction`` that is not there, even one whose records are damaged.
+        """Refuses what ``remove`` cannot find; what is damaged may still be removed.
 
         Raises:
             UnknownName: it is not there.
         """
-        scan, _, reduction = name.partition("/")
-        catalogue.refuse_missing(self._paths(), scan, reduction or None)
+        scan, *below = name.split("/")
+        if len(below) < 2:
+            catalogue.refuse_missing(self._paths(), scan, *below)
+        else:
+            results.refuse_missing_result(self._paths(), name)
 
     def listing(self) -> Table:
         """A row per scan: what it read, whether it is complete, and the names of its reductions."""
@@ -248,7 +328,7 @@ class Store:
                     "corpus": spec.corpus,
                     "n_samples": spec.n_samples,
                     "n_labels": len(spec.labels),
-                    "layers": f"{spec.layers[0]}-{spec.layers[-1]}",
+                    "layers": span_words(spec.layers),
                     "pooling": spec.pooling,
                     "reductions": ", ".join(scan.reductions),
                 }

@@ -28,13 +28,34 @@ from llm_mri_store.cli.output import print_rows, say, showing_progress
 @click.option("--label-column", default="label", show_default=True, help="Column that holds the labels.")
 @click.option("--split", help="Split of a dataset; its only one needs no naming.")
 @click.option("--subset", help="Configuration of a Hub dataset.")
-@click.option("--site", default="residual", show_default=True, help="Where in a block activations are read.")
+@click.option(
+    "--site",
+    "sites",
+    multiple=True,
+    default=["residual"],
+    show_default=True,
+    help="Where in a block activations are read: one that 'llm-mri sites' lists, or a module path pattern "
+    "such as 'h.{layer}.mlp'. Repeat it for several scans in one pass.",
+)
 @click.option(
     "--pooling",
-    type=click.Choice(["auto", "first", "last", "mean", "max"]),
-    default="auto",
+    "poolings",
+    multiple=True,
+    type=click.Choice(["auto", "first", "last", "mean", "max", "tokens"]),
+    default=["auto"],
     show_default=True,
-    help="How a text's tokens become one vector; auto: first for encoders, last for causal models.",
+    help="How a text's tokens become one vector; auto: first for encoders, last for causal models; tokens: "
+    "each token is a sample. Repeat it for several scans in one pass.",
+)
+@click.option("--every", "token_step", type=int, default=1, help="With tokens: keep every so-many-th token.")
+@click.option(
+    "--token-label-column", help="With tokens: column of spans (start, end, label) or of one tag per word."
+)
+@click.option("--chat-template", is_flag=True, help="Read each text as a message in the chat template.")
+@click.option(
+    "--side",
+    type=click.Choice(["encoder", "decoder"]),
+    help="Half of an encoder-decoder model to read.  [default: encoder]",
 )
 @click.option("--force", is_flag=True, help="Allow pooling 'first' for a causal model.")
 @click.option("--layers", callback=parse_layers, help="Layers to keep, such as 0-6 or 0,3,6.  [default: all]")
@@ -42,31 +63,45 @@ from llm_mri_store.cli.output import print_rows, say, showing_progress
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps ...")
 @click.option(
     "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(["auto", "float32", "bfloat16", "float16", "bfloat16-autocast"]),
     default="auto",
     show_default=True,
-    help="Precision of the forward pass.",
+    help="Precision of the forward pass; autocast: float32 weights, products in bfloat16.",
 )
-@click.option("--batch-tokens", type=int, help="Most padded tokens in one forward pass.")
-@click.option("--chunk-samples", type=int, help="Samples per commit.")
+@click.option(
+    "--batch-tokens",
+    type=int,
+    help="Most padded tokens in one forward pass.  [default: 2048 on a CPU, 16384 on a GPU; long scans try]",
+)
+@click.option("--chunk-samples", type=int, help="Texts per commit.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes that share the work.")
 @click.option("--limit", type=int, help="Read only the first rows.")
 @click.option("--keep-invalid", is_flag=True, help="Keep rows with a null text or label, with a status.")
 @click.option("--revision", help="Branch, tag or commit of a Hub model.")
 @click.option("--random-weights", type=int, metavar="SEED", help="Fresh weights drawn with this seed.")
 @click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the model.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @quiet_option
-def scan(model: str, corpus: str, store_path: Path | None, quiet: bool, **options: Any) -> None:
+def scan(
+    model: str, corpus: str, store_path: Path | None, dry_run: bool, quiet: bool, **options: Any
+) -> None:
     """Run a labelled CORPUS through MODEL and keep every layer's activations.
 
     MODEL is a Hugging Face Hub id or a folder. CORPUS is a .csv, .tsv, .jsonl or .parquet file, a folder
     written by save_to_disk, a folder of one folder of .txt files per label, or a Hub dataset. Run the
-    same command again to go on after an interruption.
+    same command again to go on after an interruption. Several sites and poolings are read in one
+    forward pass and become a scan each.
     """
+    store = open_store(store_path)
+    if dry_run:
+        print_rows(store.plan(model, corpus, **options), "table")
+        return
     with showing_progress(quiet=quiet) as progress:
-        done = open_store(store_path).scan(model, corpus, progress=progress, **options)
-    print_rows(done.summary(), "table")
-    if not quiet:
-        say(f"scan {done.name!r} is complete; next: llm-mri reduce {done.name}")
+        scans = store.scan_many(model, corpus, progress=progress, **options)
+    for done in scans:
+        print_rows(done.summary(), "table")
+        if not quiet:
+            say(f"scan {done.name!r} is complete; next: llm-mri reduce {done.name}")
 
 
 @click.command()
@@ -82,7 +117,7 @@ def ls(store_path: Path | None, form: str) -> None:
 @store_option
 @format_option
 def show(scan_name: str | None, store_path: Path | None, form: str) -> None:
-    """What a scan holds: its inputs, its samples by label, its reductions layer by layer."""
+    """What a scan holds: its inputs, its samples by label, its reductions, how good its layers are."""
     chosen = open_store(store_path).find(scan_name)
     if form == "table":
         for name, value in chosen.facts().items():
@@ -92,6 +127,19 @@ def show(scan_name: str | None, store_path: Path | None, form: str) -> None:
         for reduction in chosen.reductions.values():
             click.echo(repr(reduction))
             print_rows(reduction.layer_table(), form)
+        if chosen.is_complete:
+            click.echo("Quality of the activations (every column: llm-mri sql layer_quality)")
+            print_rows(brief_quality(chosen), form)
+        for remark in chosen.remarks():
+            click.echo(f"- {remark}")
+
+
+def brief_quality(scan: Any) -> Any:
+    """The columns of a scan's quality that fit on a screen."""
+    from llm_mri_store.api.table import Table
+
+    columns = ["layer", "n_distinct", "is_degenerate", "effective_rank", "anisotropy", "mean_norm"]
+    return Table(scan.quality().arrow.select([*columns, "n_outlier_dimensions", "top_dimension_share"]))
 
 
 @click.command()

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-def plan_batches(n_tokens: Sequence[int], *, batch_tokens: int) -> list[npt.NDArray[np.intp]]:
+def plan_batches(
+    n_tokens: Sequence[int], *, batch_tokens: int, equal_lengths: bool = False
+) -> list[npt.NDArray[np.intp]]:
     """Batches of texts of like length, the longest first.
 
     A pure function of the lengths, so a chunk computed again is computed in the same batches.
@@ -16,12 +18,15 @@ def plan_batches(n_tokens: Sequence[int], *, batch_tokens: int) -> list[npt.NDAr
     Args:
         n_tokens: tokens of each text.
         batch_tokens: most tokens in a batch, padding included; a longer text goes alone.
+        equal_lengths: only texts of one length together, for a model that would read padding.
 
     Returns:
         Per batch the positions of its texts; each text with at least one token is in exactly one.
 
     >>> [batch.tolist() for batch in plan_batches([2, 9, 3, 0, 2], batch_tokens=8)]
     [[1], [2, 0], [4]]
+    >>> [batch.tolist() for batch in plan_batches([2, 9, 3, 0, 2], batch_tokens=8, equal_lengths=True)]
+    [[1], [2], [0, 4]]
     """
     lengths = np.asarray(n_tokens)
     order = np.argsort(-lengths, kind="stable")
@@ -30,7 +35,8 @@ def plan_batches(n_tokens: Sequence[int], *, batch_tokens: int) -> list[npt.NDAr
         if lengths[place] == 0:
             continue
         longest = lengths[batches[-1][0]] if batches else 0
-        if batches and longest * (len(batches[-1]) + 1) <= batch_tokens:
+        fits = longest * (len(batches[-1]) + 1) <= batch_tokens if batches else False
+        if fits and not (equal_lengths and lengths[place] != longest):
             batches[-1].append(int(place))
         else:
             batches.append([int(place)])

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import torch
 
 from llm_mri_store.errors import InvalidInput, ModelError
 from llm_mri_store.records import DTYPES, POOLINGS, DType, Pooling
 
-TORCH_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+TORCH_DTYPES: Final[dict[DType, torch.dtype]] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "bfloat16-autocast": torch.float32,
+}
+"""Dtype of the weights by the name of a precision."""
+
+AUTOCAST_DTYPES: Final[dict[DType, torch.dtype]] = {"bfloat16-autocast": torch.bfloat16}
+"""Dtype that products are computed in, of a precision in which it is not the weights'."""
+
+TOKENS: Final = "tokens"
+"""The pooling that is none: each token is a sample of its own."""
 
 
 def resolve_device(device: str) -> str:
@@ -59,13 +71,13 @@ def dtype_name(dtype: object) -> DType:
     >>> dtype_name(torch.float16)
     'float16'
     """
-    for name in DTYPES:
-        if TORCH_DTYPES[name] == dtype:
+    for name, of_weights in TORCH_DTYPES.items():
+        if of_weights == dtype:
             return name
     raise ModelError(f"the model's dtype {dtype} is not one of {', '.join(DTYPES)}")
 
 
-def resolve_pooling(pooling: str, *, is_causal: bool, force: bool) -> Pooling:
+def resolve_pooling(pooling: str, *, is_causal: bool, force: bool) -> Pooling | Literal["tokens"]:
     """The pooling itself; for ``auto`` ``last`` of a causal model, else ``first``.
 
     Raises:
@@ -80,6 +92,8 @@ def resolve_pooling(pooling: str, *, is_causal: bool, force: bool) -> Pooling:
             "the first token of a causal model sees only itself, so pooling 'first' says nothing of the "
             "text; use last, mean or max (or --force)"
         )
+    if pooling == TOKENS:
+        return "tokens"
     for known in POOLINGS:
         if pooling == known:
             return known
@@ -90,7 +104,7 @@ def check_pooling(pooling: str) -> None:
     """Refuses a pooling that there is not.
 
     Raises:
-        InvalidInput: it is neither ``auto`` nor one of ``POOLINGS``.
+        InvalidInput: it is neither ``auto`` nor ``tokens`` nor one of ``POOLINGS``.
     """
-    if pooling not in {"auto", *POOLINGS}:
-        raise InvalidInput(f"pooling {pooling!r} is not one of auto, {', '.join(POOLINGS)}")
+    if pooling not in {"auto", *POOLINGS, TOKENS}:
+        raise InvalidInput(f"pooling {pooling!r} is not one of auto, {', '.join(POOLINGS)}, {TOKENS}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from llm_mri_store import schema
 from llm_mri_store.errors import CorpusError, UnknownName
 from llm_mri_store.extraction.fingerprints import fingerprint_rows
+from llm_mri_store.extraction.spans import is_words, join_words, spans_of
 from llm_mri_store.schema import Status
 
 _KEPT_TYPES: Final = (
@@ -36,6 +38,7 @@ class Corpus:
         labels: distinct labels, sorted.
         fingerprint: sha256 of all rows in order.
         notes: what was left out or renamed, a sentence each.
+        spans: per row the labelled parts of its text (type ``spans.SPANS``), for token scans; else None.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Corpus:
     labels: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...]
+    spans: pa.ChunkedArray | None = None
 
 
 def prepare_corpus(
@@ -53,6 +57,7 @@ def prepare_corpus(
     *,
     text_column: str,
     label_column: str,
+    token_label_column: str | None = None,
     limit: int | None = None,
     keep_invalid: bool = False,
 ) -> Corpus:
@@ -62,7 +67,9 @@ def prepare_corpus(
         name: what to call the corpus.
         table: its rows.
         text_column: which column holds the texts.
-        label_column: which column holds the labels.
+        label_column: which column holds the labels; with ``token_label_column`` it may be absent.
+        token_label_column: which column labels parts of the texts: spans, or one tag per word; the texts may
+            then be lists of words.
         limit: read only the first rows.
         keep_invalid: keep rows whose text or label is null, with a status, instead of refusing them.
 
@@ -73,30 +80,52 @@ def prepare_corpus(
     """
     if table.num_rows == 0:
         raise CorpusError(f"corpus {name!r} is empty; a scan needs at least 2 samples")
-    _refuse_bad_columns(name, table, text_column, label_column)
+    labels_tokens = token_label_column is not None
+    if labels_tokens and label_column not in table.schema.names:
+        table = table.append_column(label_column, pa.nulls(table.num_rows, pa.string()))
+        has_labels = False
+    else:
+        has_labels = True
+    _refuse_bad_columns(name, table, text_column, label_column, token_label_column)
     if limit is not None:
         table = table.slice(0, limit)
     if table.num_rows == 1:
         raise CorpusError(f"corpus {name!r} has one sample; a scan needs at least 2")
-    texts = _as_texts(name, text_column, table[text_column])
+    given = table[text_column]
+    words = given if labels_tokens and is_words(given.type) else None
+    texts = _as_texts(name, text_column, given if words is None else join_words(words))
     labels = _as_labels(name, label_column, table[label_column])
     if not keep_invalid:
         _refuse_nulls(name, text_column, texts)
-        _refuse_nulls(name, label_column, labels)
-    covariates, notes = _covariates(table, {text_column, label_column})
+        if has_labels:
+            _refuse_nulls(name, label_column, labels)
+    spans = None
+    if token_label_column is not None:
+        spans = spans_of(table[token_label_column], texts, words, column=token_label_column, where=name)
+    covariates, notes = _covariates(table, {text_column, label_column, token_label_column})
     rows = pa.table({schema.TEXT: texts, schema.LABEL: labels, **covariates})
     return Corpus(
         name=name,
         rows=rows,
-        status=_statuses(texts, labels),
+        status=_statuses(texts, labels) if has_labels else _statuses(texts, texts),
         covariates=pa.schema([rows.schema.field(column) for column in covariates]),
         labels=tuple(sorted(pc.unique(labels).drop_null().to_pylist())),
-        fingerprint=fingerprint_rows(rows),
+        fingerprint=fingerprint_rows(rows if spans is None else rows.append_column("spans", _words(spans))),
         notes=tuple(notes),
+        spans=spans,
     )
 
 
-def _refuse_bad_columns(name: str, table: pa.Table, text_column: str, label_column: str) -> None:
+def _words(spans: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Spans as strings, so that they take part in the fingerprint."""
+    return pa.chunked_array(
+        [[None if row is None else json.dumps(row) for row in spans.to_pylist()]], pa.string()
+    )
+
+
+def _refuse_bad_columns(
+    name: str, table: pa.Table, text_column: str, label_column: str, token_label_column: str | None
+) -> None:
     seen: dict[str, str] = {}
     for column in table.schema.names:
         if column.lower() in seen:
@@ -105,8 +134,12 @@ def _refuse_bad_columns(name: str, table: pa.Table, text_column: str, label_colu
                 f"{column!r}; rename one"
             )
         seen[column.lower()] = column
-    for option, column in (("--text-column", text_column), ("--label-column", label_column)):
-        if column not in table.schema.names:
+    for option, column in (
+        ("--text-column", text_column),
+        ("--label-column", label_column),
+        ("--token-label-column", token_label_column),
+    ):
+        if column is not None and column not in table.schema.names:
             raise UnknownName(
                 "column", column, known=table.schema.names, where=f"corpus {name!r} (see {option})"
             )
@@ -120,7 +153,7 @@ def _as_texts(name: str, column: str, values: pa.ChunkedArray) -> pa.ChunkedArra
         return values.cast(pa.string())
     raise CorpusError(
         f"column {column!r} of corpus {name!r} holds {values.type}, not text; choose another with "
-        "--text-column"
+        "--text-column (lists of words are read with --token-label-column)"
     )
 
 
@@ -168,7 +201,7 @@ def _refuse_nulls(name: str, column: str, values: pa.ChunkedArray) -> None:
     )
 
 
-def _covariates(table: pa.Table, used: set[str]) -> tuple[dict[str, pa.ChunkedArray], list[str]]:
+def _covariates(table: pa.Table, used: set[str | None]) -> tuple[dict[str, pa.ChunkedArray], list[str]]:
     kept: dict[str, pa.ChunkedArray] = {}
     notes: list[str] = []
     taken = {column.lower() for column in table.schema.names}

@@ -94,22 +94,35 @@ def _chosen_split(splits: list[str], name: str, split: str | None) -> str:
 
 
 def _with_label_names(dataset: datasets.Dataset, name: str) -> pa.Table:
-    """The rows in the dataset's order, class labels by name (-1, which means none, as NULL)."""
+    """The rows in order, class labels and lists of them by their names (-1, which means none, as NULL)."""
     from datasets import ClassLabel
 
     table: pa.Table = dataset.with_format("arrow")[:]
     for place, (column, feature) in enumerate(dataset.features.items()):
+        of_items = getattr(feature, "feature", None)
         if isinstance(feature, ClassLabel):
-            numbers = table[column]
-            present = pc.if_else(pc.less(numbers, 0), None, numbers)
-            try:
-                names = pa.array(feature.names, pa.string()).take(present.combine_chunks())
-            except pa.ArrowIndexError as error:
-                raise CorpusError(
-                    f"column {column!r} of {name} holds a label number without a name"
-                ) from error
-            table = table.set_column(place, column, names)
+            values = _names(table[column].combine_chunks(), feature.names, column, name)
+        elif isinstance(of_items, ClassLabel):
+            lists = table[column].combine_chunks()
+            values = pa.array(
+                [
+                    None if row is None else _names(row, of_items.names, column, name).to_pylist()
+                    for row in (one.values for one in lists)
+                ],
+                pa.list_(pa.string()),
+            )
+        else:
+            continue
+        table = table.set_column(place, column, values)
     return table.replace_schema_metadata(None)
+
+
+def _names(numbers: pa.Array, names: list[str], column: str, where: str) -> pa.Array:
+    present = pc.if_else(pc.less(numbers, 0), None, numbers)
+    try:
+        return pa.array(names, pa.string()).take(present)
+    except pa.ArrowIndexError as error:
+        raise CorpusError(f"column {column!r} of {where} holds a label number without a name") from error
 
 
 @contextmanager

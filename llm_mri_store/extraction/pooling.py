@@ -30,9 +30,24 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Te
         return states[texts, last].float()
     real = mask.unsqueeze(-1).bool()
     if pooling == "mean":
-        # A padded position may hold anything, NaN too: it is replaced, not multiplied by zero.
-        summed = states.float().masked_fill(~real, 0.0).sum(dim=1)
-        return summed / mask.sum(dim=1, keepdim=True).float()
+        return _sum_of_real(states.float(), mask) / mask.sum(dim=1, keepdim=True).float()
     if pooling == "max":
         return states.float().masked_fill(~real, -torch.inf).amax(dim=1)
     raise InvalidInput(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
+
+
+def _sum_of_real(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Sum over real tokens; a padded position may hold anything, NaN too."""
+    if states.device.type != "cpu":
+        return _masked_sum(states, mask)
+    # As a product with the mask the sum is some thirty times quicker here, but what lies under the
+    # padding comes through where it is not finite: those texts are summed the slow way.
+    summed = torch.bmm(mask.to(states.dtype).unsqueeze(1), states).squeeze(1)
+    spoilt = ~torch.isfinite(summed).all(dim=1)
+    if bool(spoilt.any()):
+        summed[spoilt] = _masked_sum(states[spoilt], mask[spoilt])
+    return summed
+
+
+def _masked_sum(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return states.masked_fill(~mask.unsqueeze(-1).bool(), 0.0).sum(dim=1)

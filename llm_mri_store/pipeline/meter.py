@@ -9,47 +9,53 @@ import numpy as np
 import pyarrow.compute as pc
 
 from llm_mri_store import schema
-from llm_mri_store.extraction.corpus import Corpus
-from llm_mri_store.records import Progress, ProgressCallback, ScanSpec
+from llm_mri_store.pipeline.plan import ScanPlan
+from llm_mri_store.records import Progress, ProgressCallback
 
 
 class ScanMeter:
     """Tells a callback how far a scan is, batch by batch.
 
     Args:
-        corpus: what is scanned.
-        spec: how it is cut into chunks.
-        missing: chunks that are still to do.
+        plan: what is scanned.
+        texts: places in the corpus of the texts still to be read.
         progress: what is told.
     """
 
-    def __init__(
-        self, corpus: Corpus, spec: ScanSpec, missing: Sequence[int], progress: ProgressCallback
-    ) -> None:
+    def __init__(self, plan: ScanPlan, texts: Sequence[range], progress: ProgressCallback) -> None:
         # Cost goes with tokens, which are known only when a chunk comes up; characters stand for
         # them, up to what a truncated text can hold.
-        lengths = pc.fill_null(pc.utf8_length(corpus.rows[schema.TEXT]), 0)
-        self._cost = np.minimum(lengths.to_numpy(), 8 * spec.max_tokens) + 16
-        ranges = [spec.chunk_range(index) for index in missing]
-        self._total = sum(int(self._cost[ids.start : ids.stop].sum()) for ids in ranges)
-        self._n_texts = sum(map(len, ranges))
+        lengths = pc.fill_null(pc.utf8_length(plan.corpus.rows[schema.TEXT]), 0)
+        self._cost = np.minimum(lengths.to_numpy(), 8 * plan.scans[0].spec.max_tokens) + 16
+        self._total = sum(int(self._cost[ids.start : ids.stop].sum()) for ids in texts)
+        self._n_texts = sum(map(len, texts))
         self._progress = progress
         self._done = self._texts = self._tokens = 0
         self._begun = time.monotonic()
 
-    def add(self, first_sample: int, places: Sequence[int], n_tokens: int) -> None:
+    @property
+    def seconds_left(self) -> float:
+        """How long the rest will take at the rate so far."""
+        elapsed = time.monotonic() - self._begun
+        return elapsed * (self._total - self._done) / max(self._done, 1)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real tokens read per second of wall time."""
+        return self._tokens / max(time.monotonic() - self._begun, 1e-9)
+
+    def add(self, places: Sequence[int], n_tokens: int) -> None:
         """Counts a batch.
 
         Args:
-            first_sample: sample id with which the chunk begins.
-            places: positions of the batch's texts in the chunk.
+            places: its texts' places in the corpus.
             n_tokens: their real tokens.
         """
-        self._done += int(self._cost[[first_sample + place for place in places]].sum())
+        self._done += int(self._cost[list(places)].sum())
         self._texts += len(places)
         self._tokens += n_tokens
-        rate = self._tokens / max(time.monotonic() - self._begun, 1e-9)
-        self._tell(self._done, f"{self._texts:,} of {self._n_texts:,} texts, {rate:,.0f} tokens/s")
+        rate = f"{self.tokens_per_second:,.0f} tokens/s"
+        self._tell(self._done, f"{self._texts:,} of {self._n_texts:,} texts, {rate}")
 
     def finish(self) -> None:
         """Says that all is done, texts that were not read included."""

@@ -5,35 +5,130 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from llm_mri_store import schema
 from llm_mri_store.extraction.corpus import Corpus
-from llm_mri_store.extraction.extractor import ChunkActivations
+from llm_mri_store.extraction.tokens import token_labels, token_rows, token_words
+from llm_mri_store.pipeline.chunk_texts import ChunkTexts
+from llm_mri_store.pipeline.columns import vector_column
+from llm_mri_store.pipeline.token_census import is_readable
 from llm_mri_store.records import ScanSpec
 from llm_mri_store.reduction.layers import ReducedLayer
+from llm_mri_store.schema import Status
+
+Float32 = npt.NDArray[np.float32]
 
 
-def samples_table(ids: range, corpus: Corpus, activations: ChunkActivations) -> pa.Table:
-    """``samples.parquet`` of a chunk; its columns stand in ``schema.samples_schema``."""
+def text_samples(ids: range, corpus: Corpus, chunk: ChunkTexts, vectors: Float32) -> tuple[pa.Table, Float32]:
+    """``samples.parquet`` of a chunk whose samples are texts, and the vector of each.
+
+    Args:
+        ids: sample ids.
+        corpus: the corpus.
+        chunk: its texts.
+        vectors: float32 (readable texts, layers, width).
+
+    Returns:
+        A table with the columns of ``schema.samples_schema``, and float32 (samples, layers, width), NaN where
+        a sample has no activation.
+    """
+    n_tokens = np.zeros(len(ids), dtype=np.int32)
+    n_tokens[chunk.readable] = [text.n_tokens for text in chunk.encoded]
+    truncated = np.zeros(len(ids), dtype=np.bool_)
+    truncated[chunk.readable] = [text.is_truncated for text in chunk.encoded]
+    every = np.full((len(ids), *vectors.shape[1:]), np.nan, dtype=np.float32)
+    every[chunk.readable] = vectors
+    status = []
+    for place, known in enumerate(corpus.status[id_] for id_ in ids):
+        is_read = is_readable(known)
+        if is_read and n_tokens[place] == 0:
+            status.append(Status.EMPTY)
+        elif is_read and not np.isfinite(every[place]).all():
+            status.append(Status.NOT_FINITE)
+        else:
+            status.append(known)
     rows = corpus.rows.slice(ids.start, len(ids))
     columns = {
         schema.SAMPLE_ID: pa.array(ids, pa.int64()),
         schema.TEXT: rows[schema.TEXT],
         schema.LABEL: rows[schema.LABEL],
-        schema.N_TOKENS: pa.array(activations.n_tokens),
-        schema.TRUNCATED: pa.array(activations.truncated),
-        schema.STATUS: pa.array([str(one) for one in activations.status], pa.string()),
+        schema.N_TOKENS: pa.array(n_tokens),
+        schema.TRUNCATED: pa.array(truncated),
+        schema.STATUS: pa.array([str(one) for one in status], pa.string()),
         **{field.name: rows[field.name] for field in corpus.covariates},
     }
-    return pa.table(columns, schema=schema.samples_schema(corpus.covariates))
+    return pa.table(columns, schema=schema.samples_schema(corpus.covariates)), _blanked(every)
 
 
-def activations_table(ids: range, spec: ScanSpec, activations: ChunkActivations) -> pa.Table:
-    """``activations.parquet`` of a chunk; its columns stand in ``schema.activations_schema``."""
-    absent = np.asarray(~np.isfinite(activations.vectors).all(axis=(1, 2)))
+def token_samples(
+    ids: range, corpus: Corpus, spec: ScanSpec, chunk: ChunkTexts, vectors: Float32
+) -> tuple[pa.Table, Float32]:
+    """``samples.parquet`` of a chunk whose samples are tokens, and the vector of each.
+
+    Args:
+        ids: sample ids.
+        corpus: the corpus.
+        spec: the scan's spec.
+        chunk: its texts.
+        vectors: float32 (kept tokens, layers, width).
+
+    Returns:
+        As ``text_samples``; the table has the columns of ``schema.token_covariates`` before the corpus's own.
+    """
+    found = token_rows(chunk.encoded, chunk.kept or [])
+    texts = [chunk.texts[place] or "" for place in chunk.readable]
+    words, contexts = token_words(found, texts)
+    text_ids = np.asarray(chunk.ids, dtype=np.int64)[np.asarray(chunk.readable, dtype=np.intp)[found.text]]
+    rows = corpus.rows.take(text_ids)
+    labels = rows[schema.LABEL]
+    if corpus.spans is not None and spec.token_label_column is not None:
+        spans = corpus.spans.take([chunk.ids[place] for place in chunk.readable]).to_pylist()
+        labels = token_labels(found, spans)
+    is_finite = np.isfinite(vectors).all(axis=(1, 2))
+    status = pc.if_else(
+        pa.array(is_finite),
+        pc.if_else(pc.is_null(labels), str(Status.NULL_LABEL), str(Status.OK)),
+        str(Status.NOT_FINITE),
+    )
+    truncated = np.asarray([text.is_truncated for text in chunk.encoded], dtype=np.bool_)
+    columns = {
+        schema.SAMPLE_ID: pa.array(ids, pa.int64()),
+        schema.TEXT: pa.array(words, pa.string()),
+        schema.LABEL: labels,
+        schema.N_TOKENS: pa.array(np.ones(len(ids), dtype=np.int32)),
+        schema.TRUNCATED: pa.array(truncated[found.text]),
+        schema.STATUS: status,
+        schema.TEXT_ID: pa.array(text_ids),
+        schema.TOKEN_POSITION: pa.array(found.position.astype(np.int32)),
+        schema.CHAR_START: pa.array(found.span[:, 0]),
+        schema.CHAR_END: pa.array(found.span[:, 1]),
+        schema.CONTEXT: pa.array(contexts, pa.string()),
+        schema.TEXT_LABEL: rows[schema.LABEL],
+        **{field.name: rows[field.name] for field in corpus.covariates},
+    }
+    covariates = pa.schema([*schema.token_covariates(), *corpus.covariates])
+    return pa.table(columns, schema=schema.samples_schema(covariates)), _blanked(vectors)
+
+
+def _blanked(vectors: Float32) -> Float32:
+    """Vectors without the remains of samples that are not finite at every layer."""
+    vectors[~np.isfinite(vectors).all(axis=(1, 2))] = np.nan
+    return vectors
+
+
+def activations_table(ids: range, spec: ScanSpec, vectors: Float32) -> pa.Table:
+    """``activations.parquet`` of a chunk; its columns stand in ``schema.activations_schema``.
+
+    Args:
+        ids: sample ids.
+        spec: the scan's spec.
+        vectors: float32 (samples, layers, width), NaN where a sample has no activation.
+    """
+    absent = np.asarray(~np.isfinite(vectors).all(axis=(1, 2)))
     columns = [
         pa.array(ids, pa.int64()),
-        *(_vectors(activations.vectors[:, place], absent) for place in range(len(spec.layers))),
+        *(vector_column(vectors[:, place], absent) for place in range(len(spec.layers))),
     ]
     return pa.table(columns, schema=schema.activations_schema(spec.layers, spec.hidden_size))
 
@@ -56,16 +151,8 @@ def points_table(reduced: ReducedLayer, is_ok: npt.NDArray[np.bool_]) -> pa.Tabl
     columns = [
         pa.array(np.arange(n_samples), pa.int64()),
         pa.array(np.full(n_samples, reduced.diagnostics.layer), pa.int16()),
-        _vectors(coordinates, ~is_ok),
+        vector_column(coordinates, ~is_ok),
         pa.array(cells[:, 0], mask=has_no_cell),
         pa.array(cells[:, 1], mask=has_no_cell),
     ]
     return pa.table(columns, schema=schema.points_schema(n_components))
-
-
-def _vectors(vectors: npt.NDArray[np.float32], absent: npt.NDArray[np.bool_]) -> pa.FixedSizeListArray:
-    """Rows of float32 (samples, size) as a list column, NULL where ``absent``."""
-    filled = np.where(absent[:, None], np.float32(0), vectors)
-    return pa.FixedSizeListArray.from_arrays(
-        pa.array(filled.reshape(-1)), vectors.shape[1], mask=pa.array(absent)
-    )

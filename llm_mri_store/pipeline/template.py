@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput, ReductionError, StoreCorrupt
 from llm_mri_store.pipeline.reducer_file import read_reducers
-from llm_mri_store.records import LayerDiagnostics, ReductionSpec
+from llm_mri_store.records import LayerDiagnostics, ReductionSpec, span_words
 from llm_mri_store.reduction.reducers import Reducer
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry, find_reduction, find_scan
 from llm_mri_store.store.files import sha256_of
@@ -50,8 +50,8 @@ def find_template(store: StorePaths, name: str, scan: ScanEntry) -> Template:
     mine, other = scan.spec, of_scan.spec
     if other.hidden_size != mine.hidden_size or not set(mine.layers) <= set(entry.layers):
         raise ReductionError(
-            f"{name} holds layers {_span(entry.layers)} of width {other.hidden_size}, scan {scan.name!r} "
-            f"layers {_span(mine.layers)} of width {mine.hidden_size}; a template must be of the same "
+            f"{name} holds layers {span_words(entry.layers)} of width {other.hidden_size}, scan {scan.name!r} "
+            f"layers {span_words(mine.layers)} of width {mine.hidden_size}; a template must be of the same "
             "architecture"
         )
     return Template(
@@ -67,8 +67,3 @@ def _read_whole(entry: ReductionEntry) -> dict[int, Reducer]:
     if set(reducers) != set(entry.layers) or sha256_of(path) != entry.record.files.get(schema.REDUCER_FILE):
         raise StoreCorrupt(f"{path} is not as it was committed; run 'llm-mri verify'")
     return reducers
-
-
-def _span(layers: tuple[int, ...]) -> str:
-    is_gapless = layers == tuple(range(layers[0], layers[-1] + 1))
-    return f"{layers[0]}-{layers[-1]}" if is_gapless else ", ".join(map(str, layers))

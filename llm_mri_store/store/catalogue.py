@@ -100,16 +100,16 @@ def _is_stranger(path: Path) -> bool:
 
 def scan_names(store: StorePaths) -> tuple[str, ...]:
     """Names of the scans, sorted."""
-    return _folders_with(store.scans, schema.SCAN_FILE)
+    return named_folders(store.scans, schema.SCAN_FILE)
 
 
 def reduction_names(scan: ScanPaths) -> tuple[str, ...]:
     """Names of a scan's reductions, sorted."""
-    return _folders_with(scan.reductions, schema.REDUCTION_FILE)
+    return named_folders(scan.reductions, schema.REDUCTION_FILE)
 
 
-def _folders_with(parent: Path, record: str) -> tuple[str, ...]:
-    """Folders with a name a scan or reduction may have; a copy called ``news (2)`` is none."""
+def named_folders(parent: Path, record: str) -> tuple[str, ...]:
+    """Folders that hold a record and have a name it may have, sorted; a copy called ``news (2)`` is none."""
     with reading(parent):
         if not parent.is_dir():
             return ()
@@ -213,7 +213,13 @@ def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
 
 
 def begin_scan(
-    store: StorePaths, name: str, spec: ScanSpec, *, staging: Path, notes: tuple[str, ...]
+    store: StorePaths,
+    name: str,
+    spec: ScanSpec,
+    *,
+    staging: Path,
+    notes: tuple[str, ...],
+    read_at: tuple[str, ...] = (),
 ) -> None:
     """Commits a new scan's record; an existing one must be of the same identity.
 
@@ -237,7 +243,12 @@ def begin_scan(
             "another name with --name"
         )
     record = ScanRecord(
-        identity=scan_identity(spec), created=now(), versions=versions(), notes=notes, spec=spec
+        identity=scan_identity(spec),
+        created=now(),
+        versions=versions(),
+        notes=notes,
+        read_at=read_at,
+        spec=spec,
     )
     with commit_folder(paths.folder, staging=staging) as folder:
         write_json(folder / schema.SCAN_FILE, record)

@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoTokenizer, BertForSequenceClassification
 
 from llm_mri_store.errors import InvalidInput, ModelError
 from llm_mri_store.extraction.choices import resolve_dtype, resolve_pooling
-from llm_mri_store.extraction.models import ModelRequest, load_model
+from llm_mri_store.extraction.models import ModelRequest, find_model_sites, load_model
 from tests.models import save_tiny_bert, word_tokenizer
 
 FAMILIES = {
@@ -180,12 +180,53 @@ def test_random_weights_follow_their_seed_alone(tiny_bert):
     assert torch.equal(one.module.state_dict()[name], again.module.state_dict()[name])
 
 
+# --- halves of an encoder-decoder, and sites without weights -----------------------------------------------
+
+
+def test_an_encoder_is_read_from_weights_that_lack_the_decoder(tiny_models, tmp_path):
+    folder = shutil.copytree(tiny_models["t5"], tmp_path / "t5")
+    weights = load_file(folder / "model.safetensors")
+    encoder = {name: one for name, one in weights.items() if not name.startswith("decoder.")}
+    assert len(encoder) < len(weights)
+    save_file(encoder, folder / "model.safetensors", metadata={"format": "pt"})
+    assert load(folder).fingerprint == load(tiny_models["t5"]).fingerprint
+    with pytest.raises(ModelError, match=r"lack \d+ parameters \(such as decoder\.block\.0"):
+        load(folder, side="decoder")
+
+
+def test_a_side_that_is_not_there_is_refused_before_weights_are_read(bert_copy):
+    (bert_copy / "model.safetensors").unlink()
+    with pytest.raises(InvalidInput, match="model 'bert' is no encoder-decoder, so it has no sides"):
+        load(bert_copy, side="encoder")
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "t5-decoder"])
+def test_the_sites_of_a_model_are_found_without_its_weights(tiny_models, tmp_path, family):
+    side = "decoder" if family == "t5-decoder" else None
+    folder = tiny_models[family.partition("-")[0]]
+    trained = load(folder, side=side)
+    bare = shutil.copytree(folder, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    state = torch.random.get_rng_state()
+    name, found = find_model_sites(ModelRequest(model=bare, side=side))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert name == "bare"
+    assert found.sites == trained.sites
+    assert found.absent == trained.absent
+
+
 # --- a model that is loaded already ----------------------------------------------------------------
 
 
 @pytest.fixture
 def loaded(tiny_bert):
     return AutoModel.from_pretrained(tiny_bert), AutoTokenizer.from_pretrained(tiny_bert)
+
+
+def test_float32_weights_serve_autocast(loaded):
+    model, tokenizer = loaded
+    taken = load_model(ModelRequest(model=model, tokenizer=tokenizer, dtype="bfloat16-autocast"))
+    assert taken.dtype == "bfloat16-autocast"
+    assert taken.module.dtype == torch.float32
 
 
 def test_a_model_is_the_same_from_its_folder_and_as_an_object(tiny_bert, loaded):

@@ -21,7 +21,8 @@ from llm_mri_store.extraction.models import ModelRequest
 from llm_mri_store.pipeline import reduce as reduce_module
 from llm_mri_store.pipeline.reduce import run_reduction
 from llm_mri_store.pipeline.reducer_file import read_reducers
-from llm_mri_store.pipeline.scan import ScanRequest, run_scan
+from llm_mri_store.pipeline.request import ScanRequest
+from llm_mri_store.pipeline.scan import run_scan
 from llm_mri_store.records import ReductionSpec
 from llm_mri_store.schema import layer_column
 from llm_mri_store.store.catalogue import find_scan, remove_reduction
@@ -44,14 +45,16 @@ def store(tiny_store) -> StorePaths:
 def scan_more(store, tiny_bert):
     """Scans further records into the same store."""
 
-    def scan(name, records=None, *, model=tiny_bert, dtype="auto", **choices):
+    def scan(name, records=None, *, model=tiny_bert, dtype="auto", pooling="mean", **choices):
         request = ScanRequest(
             model=ModelRequest(model=model, device="cpu", dtype=dtype),
             corpus=make_records(20, seed=8) if records is None else records,
             name=name,
-            **{"pooling": "mean", "chunk_samples": 10} | choices,
+            poolings=[pooling],
+            **{"chunk_samples": 10} | choices,
         )
-        return run_scan(store.root, request)
+        (entry,) = run_scan(store.root, request)
+        return entry
 
     return scan
 

@@ -10,8 +10,9 @@ import torch
 
 from llm_mri_store.errors import AlreadyThere, CorpusError, InvalidInput, LlmMriError, ModelError, StoreBusy
 from llm_mri_store.extraction.models import ModelRequest, load_model
-from llm_mri_store.pipeline import scan as scan_module
-from llm_mri_store.pipeline.scan import ScanRequest, run_scan
+from llm_mri_store.pipeline import chunks as chunks_module
+from llm_mri_store.pipeline.request import ScanRequest
+from llm_mri_store.pipeline.scan import run_scan as run_scans
 from llm_mri_store.schema import layer_column
 from llm_mri_store.store.catalogue import find_scan
 from llm_mri_store.store.files import file_digests, sha256_of
@@ -26,11 +27,17 @@ def request_of(tiny_bert):
     """Makes a request for the tiny BERT over 24 records in chunks of 10."""
 
     def make(corpus=None, *, model=None, **choices):
-        whole = {"name": "s", "pooling": "mean", "chunk_samples": 10} | choices
+        whole = {"name": "s", "poolings": ["mean"], "chunk_samples": 10} | choices
         corpus = make_records() if corpus is None else corpus
         return ScanRequest(model=model or ModelRequest(model=tiny_bert, device="cpu"), corpus=corpus, **whole)
 
     return make
+
+
+def run_scan(root, request, **options):
+    """A request that makes one scan."""
+    (entry,) = run_scans(root, request, **options)
+    return entry
 
 
 def samples_of(entry):
@@ -97,14 +104,14 @@ def test_a_resumed_scan_has_the_bytes_of_an_uninterrupted_one(request_of, tmp_pa
             raise ModelError("the machine went away")
         return extract(*args, **options)
 
-    extract = scan_module.extract
-    monkeypatch.setattr(scan_module, "extract", fail_at)
+    extract = chunks_module.extract
+    monkeypatch.setattr(chunks_module, "extract", fail_at)
     with pytest.raises(ModelError, match="went away"):
         run_scan(tmp_path / "cut", request_of())
     part = find_scan(StorePaths(tmp_path / "cut"), "s")
     assert not part.is_complete
     assert len(part.chunks) == n_done
-    monkeypatch.setattr(scan_module, "extract", extract)
+    monkeypatch.setattr(chunks_module, "extract", extract)
     resumed = run_scan(tmp_path / "cut", request_of())
     assert data_digests(resumed) == data_digests(whole)
     assert not list((tmp_path / "cut" / "_staging").rglob("*.parquet"))
@@ -118,7 +125,7 @@ def test_a_finished_scan_is_not_computed_again(request_of, tmp_path, monkeypatch
     def fail(*_, **__):
         raise AssertionError("the model was run")
 
-    monkeypatch.setattr(scan_module, "extract", fail)
+    monkeypatch.setattr(chunks_module, "extract", fail)
     again = run_scan(tmp_path / "s", request_of(), progress=told.append)
     assert again == first
     assert {path: path.stat().st_mtime_ns for path in first.paths.folder.rglob("*")} == before
@@ -133,7 +140,7 @@ def test_going_on_keeps_to_the_plan_it_was_begun_with(request_of, tmp_path, monk
 @pytest.mark.parametrize(
     ("choices", "named"),
     [
-        ({"pooling": "last"}, "pooling: 'mean' there, 'last' asked"),
+        ({"poolings": ["last"]}, "pooling: 'mean' there, 'last' asked"),
         ({"layers": (0, 3)}, "layers"),
         ({"limit": 20}, "n_samples: 24 there, 20 asked"),
         ({"max_tokens": 8}, "max_tokens: 64 there, 8 asked"),
@@ -259,8 +266,8 @@ BAD = {
     "no such text column": {"text_column": "body"},
     "no such label column": {"label_column": "class"},
     "no such split": {"split": "train"},
-    "a site that is not read": {"site": "mlp"},
-    "no such pooling": {"pooling": "median"},
+    "a site that is not read": {"sites": ["mpl"]},
+    "no such pooling": {"poolings": ["median"]},
     "a limit of nothing": {"limit": 0},
     "a negative limit": {"limit": -3},
     "no tokens": {"max_tokens": 0},
@@ -299,11 +306,11 @@ def test_the_first_token_of_a_causal_model_must_be_forced(request_of, tmp_path, 
     records = [{**row, "text": f"river {row['text']}"} for row in make_records()]
     model = ModelRequest(model=tiny_gpt2, device="cpu")
     with pytest.raises(InvalidInput, match="sees only itself"):
-        run_scan(tmp_path / "store", request_of(records, model=model, pooling="first"))
+        run_scan(tmp_path / "store", request_of(records, model=model, poolings=["first"]))
     assert list(tmp_path.iterdir()) == []
-    forced = run_scan(tmp_path / "store", request_of(records, model=model, pooling="first", force=True))
+    forced = run_scan(tmp_path / "store", request_of(records, model=model, poolings=["first"], force=True))
     assert np.ptp(vectors_of(forced, 2), axis=0).max() < 1e-5
-    by_default = run_scan(tmp_path / "store", request_of(records, model=model, pooling="auto", name="auto"))
+    by_default = run_scan(tmp_path / "store", request_of(records, model=model, poolings=["auto"], name="auto"))
     assert by_default.spec.pooling == "last"
     assert np.ptp(vectors_of(by_default, 2), axis=0).max() > 0.1
 
