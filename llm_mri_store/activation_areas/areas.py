@@ -40,6 +40,7 @@ class ActivationAreas:
         reduction_method: ``PCA(...)``, ``SVD(...)`` or ``UMAP(...)``; by default ``PCA()``.
         device: cpu (as by default), cuda, ... or auto; a loaded model stays where it is.
         store: where scans are kept; by default as ``Store()`` has it. A scan that is there is not run again.
+        site: where in a block activations are read, see ``Store.scan``; LLM-MRI has only the residual stream.
         pooling: auto (first token of an encoder, as LLM-MRI; last token of a causal model), first, last,
             mean or max.
         options: anything else ``Store.scan`` may be told, such as ``{"split": "train"}``.
@@ -53,6 +54,7 @@ class ActivationAreas:
         device: str | None = None,
         *,
         store: Store | None = None,
+        site: str = "residual",
         pooling: str = "auto",
         options: ScanOptions | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class ActivationAreas:
         self.reduction_method = reduction_method or PCA()
         self.device = device or ("cpu" if isinstance(model, str | Path) else "auto")
         self.store = store or Store()
+        self.site = site
         self.pooling = pooling
         self.options = options
         self._reduction: Reduction | None = None
@@ -72,7 +75,9 @@ class ActivationAreas:
             CorpusError, ModelError, ReductionError: it cannot be done.
         """
         options: ScanOptions = {"device": str(self.device), **(self.options or {})}
-        scan = self.store.scan(self.model, self.dataset, pooling=self.pooling, progress=progress, **options)
+        scan = self.store.scan(
+            self.model, self.dataset, site=self.site, pooling=self.pooling, progress=progress, **options
+        )
         self._reduction = self.reduction_method.reduce(scan, progress=progress)
         return self._reduction
 

@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 import click
 
 from llm_mri_store.cli.demo import demo
+from llm_mri_store.cli.imports import import_
 from llm_mri_store.cli.probe import probe
 from llm_mri_store.cli.questions import graph, heatmap, metrics
 from llm_mri_store.cli.reductions import reduce
 from llm_mri_store.cli.scans import ls, rm, scan, show, verify
+from llm_mri_store.cli.sites import sites
 from llm_mri_store.cli.sql import sql
 from llm_mri_store.errors import LlmMriError
 
@@ -54,5 +56,20 @@ def main() -> None:
     """
 
 
-for command in (demo, scan, reduce, ls, show, verify, rm, heatmap, graph, metrics, probe, sql):
+for command in (
+    demo,
+    sites,
+    scan,
+    import_,
+    reduce,
+    ls,
+    show,
+    verify,
+    rm,
+    heatmap,
+    graph,
+    metrics,
+    probe,
+    sql,
+):
     main.add_command(command)

@@ -59,7 +59,8 @@ class Trace:
 
     Attributes:
         calls: every module's calls, in the order in which they began.
-        last: what the model returns, float (texts, tokens, width); None where it returns no such thing.
+        last: its last hidden state, or else what it returns for each token, float (texts, tokens, width);
+            None where it returns no such thing.
         states: the hidden states it says it has; empty where it gives none.
     """
 
@@ -144,10 +145,13 @@ def trace_pass(reader: torch.nn.Module, probe: Probe, *, with_states: bool) -> T
         for handle in handles:
             handle.remove()
     name = "decoder_hidden_states" if "decoder_input_ids" in probe.inputs else "hidden_states"
+    states = tuple(getattr(output, name, None) or ())
+    # A model with a head returns something else; its last hidden state is then what comes nearest.
+    last = states[-1] if states and not hasattr(output, "last_hidden_state") else output
     return Trace(
         calls=tuple(tracer.calls),
-        last=returned_vectors(output, probe.n_texts, probe.n_tokens),
-        states=tuple(getattr(output, name, None) or ()),
+        last=returned_vectors(last, probe.n_texts, probe.n_tokens),
+        states=states,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import torch
 
 from llm_mri_store.errors import ModelError
-from llm_mri_store.extraction.points import CapturePoint, Site, captured_tensor
+from llm_mri_store.extraction.points import CapturePoint, Site, captured_tensor, first_argument
 from llm_mri_store.extraction.pooling import pool
 from llm_mri_store.records import Pooling
 
@@ -127,7 +127,7 @@ class Capture:
     def _n_rows(self, reading: Reading) -> int:
         if reading.pooling == "tokens":
             return 0 if self._tokens is None else len(self._tokens[0])
-        return self._mask.shape[0]
+        return len(self._mask)
 
     def _output_hook(self, path: str) -> Callable[..., None]:
         def hook(_: torch.nn.Module, __: Any, ___: Any, output: Any) -> None:
@@ -137,7 +137,7 @@ class Capture:
 
     def _input_hook(self, path: str) -> Callable[..., None]:
         def hook(_: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._take(path, "input", args[0] if args else kwargs.get("hidden_states"))
+            self._take(path, "input", first_argument(args, kwargs))
 
         return hook
 

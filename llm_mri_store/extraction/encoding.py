@@ -55,8 +55,8 @@ def encode_texts(
     Args:
         model: whose tokenizer.
         texts: the texts.
-        max_tokens: longer texts are cut (at the end, unless the tokenizer says otherwise) to this many tokens,
-            special ones included.
+        max_tokens: longer texts are cut (at the end, unless the tokenizer says otherwise) to this many
+            tokens, special ones included.
         chat_template: put each text as a user's message into the tokenizer's chat template, up to where
             the model would answer; the template is kept whole, the text is cut.
         with_spans: say where each token lies in its text.

@@ -41,8 +41,8 @@ def extract(
 
     The result of a text does not depend on the others beyond rounding: padding is masked, always on
     the right (where no position of a real token shifts), whatever side the tokenizer prefers; a model
-    that takes no mask and would see the padding gets texts of one length at a time. Layers behind the
-    last one wanted are not run.
+    that sees the padding all the same (it takes no mask, say) gets texts of one length at a time. Layers
+    behind the last one wanted are not run.
 
     Args:
         model: the model.
@@ -76,8 +76,7 @@ def extract(
         ]
     )
     lengths = [text.n_tokens for text in texts]
-    sees_padding = "attention_mask" not in model.traits.inputs and not model.traits.is_causal
-    batches = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=sees_padding)
+    batches = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=not model.traits.ignores_padding)
     with Capture(model.module, readings) as capture, _precision(model):
         for batch in batches:
             tokens = [

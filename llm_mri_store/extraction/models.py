@@ -112,7 +112,7 @@ class LoadedModel:
             raise UnknownName("site", name, known=self.sites, where=f"model {self.name!r}")
         probe = padded_probe(self.module, self.tokenizer, self.traits.inputs, self.traits.decoder_start_id)
         try:
-            return pattern_site(name, self.module, probe)
+            return pattern_site(name, self.module, probe, known=self.sites)
         except ModelError as error:
             raise ModelError(f"site {name!r} of model {self.name!r} cannot be read: {error}") from error
 

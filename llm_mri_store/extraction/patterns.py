@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 import torch
@@ -31,7 +32,7 @@ def is_pattern(name: str, reader: torch.nn.Module) -> bool:
     return bool(set(name) & set("{}.")) or name in dict(reader.named_children())
 
 
-def pattern_site(name: str, reader: torch.nn.Module, probe: Probe) -> Site:
+def pattern_site(name: str, reader: torch.nn.Module, probe: Probe, *, known: Iterable[str]) -> Site:
     """The site that a module path pattern describes, tried on a probe.
 
     Args:
@@ -41,16 +42,18 @@ def pattern_site(name: str, reader: torch.nn.Module, probe: Probe) -> Site:
             1, 2, ... in the order of their calls.
         reader: the model.
         probe: what the site is tried on.
+        known: names of the sites there are, for the message.
 
     Raises:
         InvalidInput: the pattern has no ``{layer}``, or more than one.
         UnknownName: no module's path is like that.
         ModelError: its modules do not give one vector per token of the same width in every layer.
     """
-    pattern = _parse(name)
+    pattern = _parse(name, known)
     blocks = _matching(pattern, reader)
     if not blocks:
-        raise UnknownName("module path", name, known=_patterns(reader), where=f"this {type(reader).__name__}")
+        every = [*known, *_patterns(reader)]
+        raise UnknownName("site", name, known=every, where=f"this {type(reader).__name__}")
     calls = _calls(blocks, reader, probe)
     if not calls:
         raise ModelError(f"no forward pass gets to {name}, so there is nothing to read")
@@ -65,7 +68,7 @@ def pattern_site(name: str, reader: torch.nn.Module, probe: Probe) -> Site:
     return make_site(name, points, tried, what=f"{pattern.end} of a module, by its path")
 
 
-def _parse(name: str) -> _Pattern:
+def _parse(name: str, known: Iterable[str]) -> _Pattern:
     first, of, path = name.partition(" of ")
     end: Literal["input", "output"] = "input" if of and first == "input" else "output"
     if not of or first not in {"input", "output"}:
@@ -73,8 +76,8 @@ def _parse(name: str) -> _Pattern:
     before, placeholder, behind = path.strip().partition(PLACEHOLDER)
     if not placeholder or set(behind + before) & set("{}"):
         raise InvalidInput(
-            f"{name!r} is no module path pattern: it needs {PLACEHOLDER} once, where the block's number "
-            f"stands, as in h.{PLACEHOLDER}.mlp"
+            f"site {name!r} is neither one of {', '.join(known) or 'none'} nor a module path pattern, which "
+            f"has {PLACEHOLDER} once, where the block's number stands, as in h.{PLACEHOLDER}.mlp"
         )
     return _Pattern(end, before, behind)
 

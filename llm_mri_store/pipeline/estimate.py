@@ -74,7 +74,7 @@ def estimate(plan: ScanPlan, store: StorePaths) -> tuple[ScanEstimate, ...]:
 
 
 def estimated_tokens(plan: ScanPlan) -> tuple[int, bool]:
-    """Tokens the model will read, and whether that is exact: from evenly spaced texts, all where they are few."""
+    """Tokens the model will read, from evenly spaced texts, and whether that is exact (all were taken)."""
     places = [place for place, status in enumerate(plan.corpus.status) if is_readable(status)]
     chosen = [
         places[at] for at in np.linspace(0, len(places) - 1, min(len(places), _SAMPLED_TEXTS)).astype(int)

@@ -16,8 +16,8 @@ from llm_mri_store.pipeline.meter import ScanMeter
 from llm_mri_store.pipeline.plan import ScanPlan, plan_scans
 from llm_mri_store.pipeline.request import ScanRequest
 from llm_mri_store.pipeline.tuning import with_tuned_batches
-from llm_mri_store.pipeline.workers import run_workers
 from llm_mri_store.pipeline.work import ChunkWork, missing_work
+from llm_mri_store.pipeline.workers import run_workers
 from llm_mri_store.records import ProgressCallback, no_progress
 from llm_mri_store.store.catalogue import ScanEntry, begin_scan, ensure_store, find_scan
 from llm_mri_store.store.lock import scan_lock

@@ -50,9 +50,9 @@ def find_template(store: StorePaths, name: str, scan: ScanEntry) -> Template:
     mine, other = scan.spec, of_scan.spec
     if other.hidden_size != mine.hidden_size or not set(mine.layers) <= set(entry.layers):
         raise ReductionError(
-            f"{name} holds layers {span_words(entry.layers)} of width {other.hidden_size}, scan {scan.name!r} "
-            f"layers {span_words(mine.layers)} of width {mine.hidden_size}; a template must be of the same "
-            "architecture"
+            f"{name} holds layers {span_words(entry.layers)} of width {other.hidden_size}, scan "
+            f"{scan.name!r} layers {span_words(mine.layers)} of width {mine.hidden_size}; a template must be "
+            "of the same architecture"
         )
     return Template(
         spec=replace(entry.record.spec, template=name),

@@ -85,7 +85,7 @@ def write_job(
     asked = plan.request.model
     if not isinstance(asked.model, str | Path) or asked.tokenizer is not None:
         raise InvalidInput(
-            "several workers each load the model for themselves; name it by Hub id or folder, or use one worker"
+            "several workers each load the model for themselves; name it by Hub id or folder, or use 1 worker"
         )
     job = WorkerJob(
         store=str(store.root),

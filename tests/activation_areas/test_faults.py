@@ -22,9 +22,9 @@ from llm_mri_store.analysis.correlations import correlate_layers
 from llm_mri_store.analysis.edge_selection import select_edges
 from llm_mri_store.analysis.probe_features import place_points, standardise
 from llm_mri_store.charts import EDGE_WIDTH_PX
-from llm_mri_store.errors import InvalidInput
+from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.extraction.batching import plan_batches
-from llm_mri_store.pipeline import scan as pipeline
+from llm_mri_store.pipeline import plan as pipeline
 from llm_mri_store.records import ReductionSpec
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.reduction.layers import LayerActivations, apply_layer, fit_layer
@@ -375,23 +375,22 @@ def test_fault_24_sixteen_bits_and_encoder_decoders_are_read_and_cut_texts_marke
     assert t5.get_graph().number_of_edges() > 0
 
 
-def test_fault_25_the_site_is_named_as_what_is_read(tmp_path, tiny_gpt2):
-    """Half mended: what is read is called the residual stream, and no other site is promised.
-
-    The last layer is still what Hugging Face gives as the last hidden state, which in models such as GPT-2
-    lies behind the final norm; docs/from-llm-mri.md says so.
-    """
+def test_fault_25_every_layer_is_read_at_the_same_place_and_named_as_what_it_is(tmp_path, tiny_gpt2):
     records = [{"text": "river stone", "label": "a"}, {"text": "paper", "label": "b"}] * 3
     areas = scanned(Store(tmp_path / "store"), tiny_gpt2, records)
     scan = areas.reduction.scan()
     assert scan.spec.site == "residual"
-    with pytest.raises(InvalidInput, match="site 'feed-forward' is not known"):
-        scanned(Store(tmp_path / "other"), tiny_gpt2, records, options={"site": "feed-forward"})
+    assert areas.reduction.scan().facts()["read at"] == "input of h.0 ... output of h.1"
     model = AutoModel.from_pretrained(tiny_gpt2)
     ids = torch.tensor([[5, 6]])
     with torch.inference_mode():
         states = model(ids, output_hidden_states=True).hidden_states
-    np.testing.assert_allclose(scan.activations(2)[0], states[-1][0, -1].numpy(), atol=1e-5)
+        # What Hugging Face calls the last hidden state lies behind the final norm; ours does not.
+        behind = model.ln_f(torch.from_numpy(scan.activations(2)[0])).numpy()
+    np.testing.assert_allclose(scan.activations(1)[0], states[1][0, -1].numpy(), atol=1e-5)
+    np.testing.assert_allclose(behind, states[-1][0, -1].numpy(), atol=1e-5)
+    with pytest.raises(UnknownName, match="site 'feed-forward'.*there are: residual, final_norm, mlp"):
+        scanned(Store(tmp_path / "other"), tiny_gpt2, records, site="feed-forward")
 
 
 def test_fault_26_the_heaviest_edge_has_a_bounded_width_and_nothing_but_python_is_needed(tmp_path, tiny_bert):

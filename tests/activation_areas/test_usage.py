@@ -15,7 +15,7 @@ from llm_mri_store.analysis.probe_spec import METRICS
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.extraction.files import read_file
 from llm_mri_store.extraction.sources import DEMO_CORPUS
-from llm_mri_store.pipeline import scan as pipeline
+from llm_mri_store.pipeline import chunks as pipeline
 from tests.conftest import make_records
 
 METHODS = [PCA, SVD, UMAP]

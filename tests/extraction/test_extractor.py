@@ -164,7 +164,8 @@ def test_no_hook_stays_in_a_model_whatever_happens(tiny_bert, monkeypatch):
 def test_a_model_that_takes_no_mask_is_never_shown_padding(tiny_bert):
     model = load(tiny_bert)
     expected = read(model, batch_tokens=1)
-    blind = replace(model, traits=replace(model.traits, inputs=frozenset({"input_ids", "token_type_ids"})))
+    traits = replace(model.traits, inputs=frozenset({"input_ids", "token_type_ids"}), ignores_padding=False)
+    blind = replace(model, traits=traits)
     assert "attention_mask" not in blind.forward_inputs(torch.ones(1, 2), torch.ones(1, 2), None)
     np.testing.assert_allclose(read(blind, batch_tokens=200), expected, atol=1e-5)
 
@@ -256,12 +257,13 @@ def test_a_site_the_model_does_not_run_is_one_sentence(tiny_bert):
     model = load(tiny_bert)
     model.module.aside = torch.nn.Identity()
     site = Site(
-        name="aside", points={1: CapturePoint(module="aside", end="output")}, width=16, what="what nobody runs"
+        name="aside",
+        points={1: CapturePoint(module="aside", end="output")},
+        width=16,
+        what="what nobody runs",
     )
     with pytest.raises(ModelError, match="nothing came by at output of aside"):
-        extract(
-            model, encoded(model), [Reading(site=site, layers=(1,), pooling="mean")], batch_tokens=64
-        )
+        extract(model, encoded(model), [Reading(site=site, layers=(1,), pooling="mean")], batch_tokens=64)
 
 
 def test_too_little_memory_says_what_to_do(tiny_bert, monkeypatch):

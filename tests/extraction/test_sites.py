@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel, T5EncoderModel, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from llm_mri_store.errors import InvalidInput, ModelError, UnknownName
@@ -229,13 +229,29 @@ def test_a_pattern_reads_either_side_of_an_encoder_decoder():
         (
             "h.{layer}.mpl",
             UnknownName,
-            r"module path 'h.\{layer\}.mpl' is not .*; did you mean 'h.\{layer\}.mlp'",
+            r"site 'h.\{layer\}.mpl' is not .*; did you mean 'h.\{layer\}.mlp'",
         ),
-        ("h.0.mlp", InvalidInput, r"needs \{layer\} once"),
-        ("h", InvalidInput, r"needs \{layer\} once"),
-        ("h.{block}.mlp", InvalidInput, r"needs \{layer\} once"),
-        ("h.{layer}.{layer}", InvalidInput, r"needs \{layer\} once"),
-        ("h.{layer}.attn.resid", UnknownName, "module path"),
+        (
+            "h.0.mlp",
+            InvalidInput,
+            r"is neither one of residual, .* nor a module path pattern, which has \{layer\} once",
+        ),
+        (
+            "h",
+            InvalidInput,
+            r"is neither one of residual, .* nor a module path pattern, which has \{layer\} once",
+        ),
+        (
+            "h.{block}.mlp",
+            InvalidInput,
+            r"is neither one of residual, .* nor a module path pattern, which has \{layer\} once",
+        ),
+        (
+            "h.{layer}.{layer}",
+            InvalidInput,
+            r"is neither one of residual, .* nor a module path pattern, which has \{layer\} once",
+        ),
+        ("h.{layer}.attn.resid", UnknownName, r"did you mean 'h.\{layer\}.attn.resid_dropout'"),
         (
             "mixer",
             ModelError,
@@ -289,6 +305,28 @@ def test_an_encoder_decoder_is_read_by_its_encoder_unless_asked():
     assert load(module, side="encoder").fingerprint == encoder.fingerprint != decoder.fingerprint
     assert encoder.module is module.encoder
     assert decoder.module is module
+
+
+def test_heads_and_halves_that_are_loaded_already_are_read_like_the_whole():
+    body = tiny_architecture("t5")
+    ids = torch.tensor([[6, 9, 12]])
+    with_head = T5ForConditionalGeneration(body.config).eval()
+    half = T5EncoderModel(body.config).eval()
+    for module in (with_head, half):
+        module.load_state_dict(body.state_dict(), strict=False)
+    encoder, decoder = load(body), load(body, side="decoder")
+    assert load(with_head).sites == encoder.sites
+    assert load(with_head, side="decoder").sites == decoder.sites
+    assert load(half).side is None
+    assert load(half).site("mlp").points[1].module == "encoder." + encoder.site("mlp").points[1].module
+    with torch.inference_mode():
+        inputs = decoder.forward_inputs(ids, torch.ones_like(ids), None)
+        states = decoder.module(**inputs).last_hidden_state
+        (point,) = decoder.sites["final_norm"].points.values()
+        seen = []
+        with reading(with_head, [point], lambda _, value: seen.append(value)):
+            with_head(**inputs)
+    assert torch.equal(seen[0], states)
 
 
 def test_sides_are_of_encoder_decoders_only():

@@ -310,7 +310,9 @@ def test_the_first_token_of_a_causal_model_must_be_forced(request_of, tmp_path, 
     assert list(tmp_path.iterdir()) == []
     forced = run_scan(tmp_path / "store", request_of(records, model=model, poolings=["first"], force=True))
     assert np.ptp(vectors_of(forced, 2), axis=0).max() < 1e-5
-    by_default = run_scan(tmp_path / "store", request_of(records, model=model, poolings=["auto"], name="auto"))
+    by_default = run_scan(
+        tmp_path / "store", request_of(records, model=model, poolings=["auto"], name="auto")
+    )
     assert by_default.spec.pooling == "last"
     assert np.ptp(vectors_of(by_default, 2), axis=0).max() > 0.1
 

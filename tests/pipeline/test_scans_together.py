@@ -35,9 +35,7 @@ def passes(monkeypatch):
 
 
 def data_files(scan):
-    return {
-        name: digest for name, digest in file_digests(scan.folder).items() if name.endswith(".parquet")
-    }
+    return {name: digest for name, digest in file_digests(scan.folder).items() if name.endswith(".parquet")}
 
 
 def test_a_scan_of_each_site_and_pooling_comes_of_one_pass(store, tiny_bert, passes):
@@ -62,7 +60,12 @@ def test_a_scan_of_each_site_and_pooling_comes_of_one_pass(store, tiny_bert, pas
     alone = Store(store.path.parent / "alone")
     for scan in scans:
         same = alone.scan(
-            tiny_bert, make_records(), name=scan.name, site=scan.spec.site, pooling=scan.spec.pooling, **OPTIONS
+            tiny_bert,
+            make_records(),
+            name=scan.name,
+            site=scan.spec.site,
+            pooling=scan.spec.pooling,
+            **OPTIONS,
         )
         assert data_files(same) == data_files(scan)
 
@@ -82,9 +85,7 @@ def test_a_pass_serves_only_the_scans_that_lack_the_chunk(store, tiny_bert, pass
     import shutil
 
     def scan_both():
-        return store.scan_many(
-            tiny_bert, make_records(), name="s", poolings=["mean", "max"], **OPTIONS
-        )
+        return store.scan_many(tiny_bert, make_records(), name="s", poolings=["mean", "max"], **OPTIONS)
 
     one, _ = scan_both()
     before = data_files(one)
@@ -99,7 +100,9 @@ def test_a_pass_serves_only_the_scans_that_lack_the_chunk(store, tiny_bert, pass
 
 
 def test_scans_cut_up_differently_each_have_passes_of_their_own(store, tiny_bert, passes):
-    store.scan(tiny_bert, make_records(), name="s-mean", pooling="mean", device="cpu", chunk_samples=10, limit=20)
+    store.scan(
+        tiny_bert, make_records(), name="s-mean", pooling="mean", device="cpu", chunk_samples=10, limit=20
+    )
     passes.clear()
     with pytest.raises(AlreadyThere):
         store.scan_many(tiny_bert, make_records(), name="s", poolings=["mean", "max"], **OPTIONS)
@@ -109,9 +112,7 @@ def test_scans_cut_up_differently_each_have_passes_of_their_own(store, tiny_bert
 def test_a_scan_beside_an_earlier_one_is_cut_like_it(store, tiny_bert, passes):
     store.scan(tiny_bert, make_records(), name="s-mean", pooling="mean", **OPTIONS)
     passes.clear()
-    scans = store.scan_many(
-        tiny_bert, make_records(), name="s", poolings=["mean", "max"], device="cpu"
-    )
+    scans = store.scan_many(tiny_bert, make_records(), name="s", poolings=["mean", "max"], device="cpu")
     assert passes == [1, 1, 1]
     assert {scan.spec.chunk_samples for scan in scans} == {10}
 
@@ -138,7 +139,11 @@ def test_where_it_was_read_is_recorded(store, tiny_gpt2):
         ({"sites": ["mpl"]}, UnknownName, "did you mean 'mlp'"),
         ({"sites": ["encoder.{layer}.nothing"]}, LlmMriError, "nothing"),
         ({"sites": []}, InvalidInput, "at least one site"),
-        ({"sites": ["mlp"], "layers": (0,)}, InvalidInput, r"layer 0 is not at site 'mlp'.*its layers are 1-3"),
+        (
+            {"sites": ["mlp"], "layers": (0,)},
+            InvalidInput,
+            r"layer 0 is not at site 'mlp'.*its layers are 1-3",
+        ),
         ({"poolings": ["mode"]}, InvalidInput, "pooling 'mode' is not one of"),
         ({"side": "decoder"}, InvalidInput, "encoder-decoder"),
         ({"chat_template": True}, InvalidInput, "no chat template"),
@@ -167,7 +172,9 @@ def test_what_would_be_done_is_said_and_nothing_is_written(store, tiny_bert):
     assert [row["layers"] for row in found] == ["0-3", "1-3"]
     assert [row["n_chunks"] for row in found] == [3, 3]
     assert found[0]["megabytes"] == pytest.approx(24 * 4 * 16 * 4 / 1e6)
-    store.scan_many(tiny_bert, make_records(), sites=["residual", "mlp"], poolings=["mean"], name="s", **OPTIONS)
+    store.scan_many(
+        tiny_bert, make_records(), sites=["residual", "mlp"], poolings=["mean"], name="s", **OPTIONS
+    )
     again = store.plan(
         tiny_bert, make_records(), sites=["residual", "mlp"], poolings=["mean"], name="s", **OPTIONS
     ).arrow.to_pylist()
@@ -197,7 +204,9 @@ def test_each_token_is_a_sample_with_its_place_and_its_texts_label(store, tiny_b
     rows = scan.samples().arrow.to_pylist()
     assert [(row["text_id"], row["token_position"], row["text"]) for row in rows] == tokens_of(records)
     assert [row["sample_id"] for row in rows] == list(range(len(rows)))
-    assert all(row["text"] == records[row["text_id"]]["text"][row["char_start"] : row["char_end"]] for row in rows)
+    assert all(
+        row["text"] == records[row["text_id"]]["text"][row["char_start"] : row["char_end"]] for row in rows
+    )
     assert all(row["label"] == row["text_label"] == records[row["text_id"]]["label"] for row in rows)
     assert all(row["source"] == records[row["text_id"]]["source"] for row in rows)
     assert all(f"«{row['text']}»" in row["context"] for row in rows)
@@ -233,9 +242,7 @@ def test_tokens_are_labelled_by_tags_and_texts_need_no_label(store, tiny_bert):
         {"text": row["text"], "tags": ["W" if word == "river" else "O" for word in row["text"].split()]}
         for row in make_records()
     ]
-    scan = store.scan(
-        tiny_bert, records, name="s", pooling="tokens", token_label_column="tags", **OPTIONS
-    )
+    scan = store.scan(tiny_bert, records, name="s", pooling="tokens", token_label_column="tags", **OPTIONS)
     rows = scan.samples().arrow.to_pylist()
     assert scan.labels == ("O", "W")
     assert [row["label"] for row in rows] == ["W" if row["text"] == "river" else "O" for row in rows]
@@ -284,7 +291,7 @@ def test_a_chunk_whose_texts_have_no_token_is_there_and_empty(store, tiny_bert):
 
 def test_a_covariate_must_not_hide_a_column_of_token_scans(store, tiny_bert):
     records = [{**row, "context": "x"} for row in make_records()]
-    with pytest.raises(CorpusError, match="'context' .* has the name of a column of token scans"):
+    with pytest.raises(CorpusError, match=r"'context' .* has the name of a column of token scans"):
         store.scan(tiny_bert, records, pooling="tokens")
     assert not store.path.exists()
 
@@ -294,5 +301,7 @@ def test_a_model_without_weights_to_spare_is_not_loaded_by_others(store, tiny_be
 
     loaded = load_model(ModelRequest(model=tiny_bert, device="cpu"))
     with pytest.raises(InvalidInput, match="several workers each load the model"):
-        store.scan(loaded.module, make_records(), tokenizer=loaded.tokenizer, workers=2, **{"chunk_samples": 5})
+        store.scan(
+            loaded.module, make_records(), tokenizer=loaded.tokenizer, workers=2, **{"chunk_samples": 5}
+        )
     assert not isinstance(InvalidInput("x"), ModelError)

@@ -85,7 +85,13 @@ def test_workers_share_scans_of_tokens_with_labels_of_their_own(tmp_path, tiny_b
     records = [
         {"text": row["text"], "tags": [word[0] for word in row["text"].split()]} for row in make_records(24)
     ]
-    options = {"pooling": "tokens", "token_label_column": "tags", "name": "s", "chunk_samples": 6, "device": "cpu"}
+    options = {
+        "pooling": "tokens",
+        "token_label_column": "tags",
+        "name": "s",
+        "chunk_samples": 6,
+        "device": "cpu",
+    }
     one = Store(tmp_path / "one").scan(tiny_bert, records, **options)
     two = Store(tmp_path / "two").scan(tiny_bert, records, workers=2, **options)
     assert two.samples().arrow.to_pylist() == one.samples().arrow.to_pylist()
