@@ -99,6 +99,8 @@ def scan(
     with showing_progress(quiet=quiet) as progress:
         scans = store.scan_many(model, corpus, progress=progress, **options)
     for done in scans:
+        if len(scans) > 1:
+            click.echo(done.name)
         print_rows(done.summary(), "table")
         if not quiet:
             say(f"scan {done.name!r} is complete; next: llm-mri reduce {done.name}")

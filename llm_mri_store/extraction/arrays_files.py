@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -34,11 +35,15 @@ _FOREIGN: Final = (
     EOFError,
     RuntimeError,
     MemoryError,
+    KeyError,
+    TypeError,
+    tokenize.TokenError,
     pa.ArrowException,
     zipfile.BadZipFile,
     zlib.error,
     SafetensorError,
 )
+"""What the forms' libraries were seen to raise for files with some bytes changed."""
 
 
 def open_file(

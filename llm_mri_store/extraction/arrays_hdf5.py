@@ -55,7 +55,9 @@ def open_hdf5(path: Path, choices: ArrayChoices, opened: ExitStack) -> GivenActi
     file = opened.enter_context(h5py.File(path, "r"))
     datasets: dict[str, _Dataset] = {}
 
-    def keep(name: str, item: object) -> None:
+    def keep(name: str | bytes, item: object) -> None:
+        if isinstance(name, bytes):
+            raise InvalidInput(f"{path} is damaged: a dataset is called {name!r}")
         if isinstance(item, h5py.Dataset) and name != _SENTENCES:
             datasets[name] = _Dataset(tuple(item.shape or ()), item.dtype)
 

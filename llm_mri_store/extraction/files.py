@@ -85,7 +85,7 @@ def _json_rows(file: IO[bytes], address: str) -> Iterator[Mapping[str, object]]:
     content = file.read().decode("utf-8-sig")
     if content.lstrip()[:1] == "[":
         try:
-            yield from json.loads(content)
+            yield from json.loads(content, object_pairs_hook=_row_of)
         except ValueError as error:
             raise CorpusError(f"{address} is no array of JSON objects: {error}") from error
         return
@@ -93,12 +93,22 @@ def _json_rows(file: IO[bytes], address: str) -> Iterator[Mapping[str, object]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_row_of)
         except ValueError as error:
             raise CorpusError(f"line {number} of {address} is no JSON object: {error}") from error
         if not isinstance(row, dict):
             raise CorpusError(f"line {number} of {address} is no JSON object, but {type(row).__name__}")
         yield row
+
+
+def _row_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; of a name that it has twice, Python would silently keep the last value."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has the name {twice!r} twice")
+    return row
 
 
 def read_text_folder(folder: Path) -> pa.Table:

@@ -57,7 +57,8 @@ def _array(column: str, values: list[object], where: str) -> pa.Array:
         ) from error
     except (pa.ArrowException, OverflowError) as error:
         raise CorpusError(
-            f"column {column!r} of {where} does not hold values of one type: {str(error).splitlines()[0]}"
+            f"column {column!r} of {where} does not hold values of one type: "
+            f"{_first_stranger(values) or str(error).splitlines()[0]}"
         ) from error
 
 
@@ -68,3 +69,12 @@ def _first_unwritable(values: list[object]) -> int | str:
         except UnicodeEncodeError:
             return place
     return "?"
+
+
+def _first_stranger(values: list[object]) -> str | None:
+    """Where a column's type changes, in words; None where its values are all of one Python type."""
+    first = next((value for value in values if value is not None), None)
+    for place, value in enumerate(values):
+        if value is not None and type(value) is not type(first):
+            return f"row {place} holds {value!r:.40} where earlier rows hold such as {first!r:.40}"
+    return None

@@ -325,3 +325,10 @@ def test_digests_in_chunk_records_are_those_of_the_files(request_of, tmp_path):
         )
         for name, digest in chunk.files.items():
             assert sha256_of(entry.paths.chunk(chunk.index) / name) == digest
+
+
+def test_a_label_for_every_text_is_read_like_any_other(request_of, tmp_path):
+    records = [{"text": "river stone", "label": f"label {place}"} for place in range(2000)]
+    entry = run_scan(tmp_path / "s", request_of(records, chunk_samples=500, batch_tokens=2048))
+    assert len(entry.spec.labels) == 2000
+    assert [row["label"] for row in samples_of(entry)] == [row["label"] for row in records]
