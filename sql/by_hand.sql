@@ -10,6 +10,11 @@
 -- EXECUTE q(layer := 6, label := NULL); a parameter called limit is written "limit" := 10. Only
 -- neighbours wants more: vectors are lists here, and it needs them as CAST(vector AS FLOAT[384]),
 -- with the scan's hidden_size. Digests are not checked here: 'llm-mri verify' does that.
+--
+-- A table of results is its Parquet files, in the scan's folder or, made from a reduction, in that one's:
+--
+--   CREATE VIEW layer_quality AS
+--   FROM read_parquet('llm-mri-store/scans/news/results/layer_quality/*/layer_quality.parquet');
 
 CREATE VIEW stored_scans AS
 WITH records AS (
@@ -138,6 +143,41 @@ SELECT
     one.edges_x,
     one.edges_y
 FROM chosen;
+
+-- Of the chosen scan and reduction. Whether a result is still of what is there is for 'llm-mri verify' to say.
+CREATE VIEW chosen_results AS
+WITH records AS (
+    SELECT
+        regexp_extract(
+            filename,
+            'scans/([^/]+)/(?:reductions/([^/]+)/)?results/([^/]+)/([^/]+)/result\.json$',
+            ['scan', 'reduction', 'kind', 'result']
+        ) AS place,
+        spec,
+        created
+    -- A pattern that files other than results fit, because one without any would be an error.
+    FROM read_json(
+        getvariable('store') || '/scans/' || getvariable('scan') || '/**/*.json',
+        filename = true,
+        columns = {
+            spec: 'STRUCT(parameters JSON, seed BIGINT)',
+            created: 'TIMESTAMP'
+        }
+    )
+)
+
+SELECT
+    place.scan,
+    place.result,
+    place.kind,
+    nullif(place.reduction, '') AS reduction,
+    CAST(spec.parameters AS VARCHAR) AS parameters,
+    spec.seed,
+    created
+FROM records
+WHERE
+    place.scan = getvariable('scan')
+    AND place.reduction IN ('', getvariable('reduction'));
 
 CREATE VIEW stored_samples AS
 SELECT *

@@ -1,5 +1,5 @@
 -- The small tables a connection fills from the store's JSON records, before sql/views.sql is run.
--- A damaged scan has its name and the status damaged; a damaged reduction scan and name alone.
+-- A damaged scan has its name and the status damaged; a damaged reduction or result its names alone.
 
 CREATE TABLE stored_scans (
     scan VARCHAR,
@@ -34,6 +34,16 @@ CREATE TABLE stored_reductions (
     layers INTEGER[],
     degenerate_layers INTEGER[],
     is_current BOOLEAN,
+    created TIMESTAMP
+);
+
+CREATE TABLE stored_results (
+    scan VARCHAR,
+    result VARCHAR,
+    kind VARCHAR,
+    reduction VARCHAR,
+    parameters VARCHAR,
+    seed BIGINT,
     created TIMESTAMP
 );
 

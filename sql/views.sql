@@ -1,6 +1,7 @@
 -- The views every SQL user sees. Below them lie the stored_* tables: those of sql/tables.sql, and
 -- stored_samples, stored_activations and stored_points over the Parquet files of the chosen scan
 -- and reduction. A connection makes them (sql/by_hand.sql does the same in a plain DuckDB shell).
+-- Tables of results, such as layer_quality, are seen as they lie in their Parquet files.
 
 CREATE VIEW scans AS
 SELECT *
@@ -11,6 +12,11 @@ CREATE VIEW reductions AS
 SELECT *
 FROM stored_reductions
 ORDER BY scan, reduction;
+
+CREATE VIEW results AS
+SELECT * EXCLUDE (scan)
+FROM chosen_results
+ORDER BY kind, result;
 
 CREATE VIEW samples AS
 SELECT *

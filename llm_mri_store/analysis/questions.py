@@ -10,8 +10,9 @@ import pyarrow as pa
 from llm_mri_store.errors import QueryError, ReductionError, UnknownName
 from llm_mri_store.schema import LABEL, LAYER, REDUCTION_VIEWS
 from llm_mri_store.store.catalogue import ReductionEntry
-from llm_mri_store.store.connection import Opened, Selection, fetch
+from llm_mri_store.store.connection import fetch
 from llm_mri_store.store.queries import NamedQuery, ParameterValue, fill_parameters, named_query
+from llm_mri_store.store.selection import Opened, Selection
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -31,7 +32,7 @@ _GRID_QUERIES: Final = frozenset(
 )
 """Queries about cells: they need a reduction that has a grid."""
 
-_SCAN_QUERIES: Final = frozenset({"neighbours", "scan_summary"})
+_SCAN_QUERIES: Final = frozenset({"layer_quality", "neighbours", "scan_summary"})
 """Queries that need no reduction."""
 
 

@@ -15,8 +15,8 @@ from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput, ReductionError, UnknownName
 from llm_mri_store.records import LayerDiagnostics, ProgressCallback, ReductionSpec, no_progress
 from llm_mri_store.store import catalogue
-from llm_mri_store.store.connection import Selection, select
 from llm_mri_store.store.paths import StorePaths
+from llm_mri_store.store.selection import Selection, select
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -293,9 +293,9 @@ class Reduction:
         ]
         return Table(pa.Table.from_pylist(rows))
 
-    def quality(self) -> Table:
-        """What to know of each layer before its map is read: the named query ``layer_quality``."""
-        return self.ask("layer_quality")
+    def map_quality(self) -> Table:
+        """What to know of each layer before its map is read: the named query ``map_quality``."""
+        return self.ask("map_quality")
 
     def information(self) -> Table:
         """How much the cell tells of the label, in bits, per layer: the query ``layer_information``."""

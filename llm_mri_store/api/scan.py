@@ -11,7 +11,15 @@ import numpy.typing as npt
 from llm_mri_store import schema
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.table import Table
-from llm_mri_store.records import Bins, Method, ProgressCallback, ReductionSpec, ScanSpec, no_progress, span_words
+from llm_mri_store.records import (
+    Bins,
+    Method,
+    ProgressCallback,
+    ReductionSpec,
+    ScanSpec,
+    no_progress,
+    span_words,
+)
 from llm_mri_store.store import catalogue
 from llm_mri_store.store.files import read_parquet
 from llm_mri_store.store.paths import StorePaths
@@ -147,12 +155,12 @@ class Scan:
             "scan": self.name,
             "status": "complete" if entry.is_complete else f"partial: {entry.n_stored:,} samples stored",
             "model": spec.model + (f" @ {spec.revision}" if spec.revision else ""),
-            "weights": "trained" if spec.random_weights is None else f"random, seed {spec.random_weights}",
+            "weights": _weights(spec),
             "corpus": spec.corpus + (f", split {spec.split}" if spec.split else ""),
             "samples": f"{spec.n_samples:,}, {len(spec.labels)} labels",
             "covariates": ", ".join(one.name for one in spec.covariates) or "none",
             "layers": f"{span_words(spec.layers)} ({len(spec.layers)}) of width {spec.hidden_size}",
-            "read": f"{spec.site}, {spec.pooling} pooling, up to {spec.max_tokens} tokens, {spec.dtype}",
+            "read": _reading(spec),
             "read at": _read_at(entry.record.read_at),
             "created": entry.record.created,
             "identity": entry.record.identity,
@@ -211,6 +219,30 @@ class Scan:
             self._store, self.name, spec, name=name if name is None else str(name), progress=progress
         )
         return Reduction(self._store, self.name, entry.name)
+
+
+def _weights(spec: ScanSpec) -> str:
+    if spec.pooling == "imported" or not spec.batch_tokens:
+        return "not told: the activations were imported"
+    return "trained" if spec.random_weights is None else f"random, seed {spec.random_weights}"
+
+
+def _every(step: int | None) -> str:
+    return "every token" if step in {None, 1} else f"one token in {step}"
+
+
+def _reading(spec: ScanSpec) -> str:
+    """Where, how and how precisely a scan read its texts, in words."""
+    how = {"tokens": _every(spec.token_step), "imported": "as imported"}
+    parts = [
+        spec.site,
+        *([f"the {spec.side}"] if spec.side else []),
+        how.get(spec.pooling, f"{spec.pooling} pooling"),
+        *(["in the chat template"] if spec.chat_template else []),
+        *([f"up to {spec.max_tokens} tokens"] if spec.max_tokens else []),
+        spec.dtype,
+    ]
+    return ", ".join(parts)
 
 
 def _read_at(points: tuple[str, ...]) -> str:

@@ -128,7 +128,10 @@ class Store:
 
         request = scan_request(model, corpus, sites=sites, poolings=poolings, options=options)
         entries = run_scan(self.path, request, progress=progress)
-        return [Scan(self._paths(), entry.name) for entry in entries]
+        scans = [Scan(self._paths(), entry.name) for entry in entries]
+        for scan in scans:
+            scan.quality(progress=progress)
+        return scans
 
     def plan(
         self,
@@ -329,6 +332,7 @@ class Store:
                     "n_samples": spec.n_samples,
                     "n_labels": len(spec.labels),
                     "layers": span_words(spec.layers),
+                    "site": spec.site,
                     "pooling": spec.pooling,
                     "reductions": ", ".join(scan.reductions),
                 }
@@ -341,6 +345,7 @@ class Store:
             "n_samples",
             "n_labels",
             "layers",
+            "site",
             "pooling",
             "reductions",
         )

@@ -151,6 +151,8 @@ def _join_layers(
 ) -> GivenActivations:
     """Activations of a file per layer."""
     layers = tuple(sorted(files if choices.layers is None else set(choices.layers)))
+    if not layers:
+        raise InvalidInput("--layers must name one or more layers")
     for layer in layers:
         if layer not in files:
             raise UnknownName("layer", layer, known=sorted(files), where=where)

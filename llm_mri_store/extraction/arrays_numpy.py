@@ -46,11 +46,11 @@ def _memory_array(name: str | None, array: object, where: str) -> StoredArray:
         raise InvalidInput(
             f"{where} hold a {type(array).__name__}; give numpy arrays (of a tensor: tensor.float().numpy())"
         )
+    dtype = float_dtype(array.dtype, name=name, where=where)
+    # What is masked is missing.
+    values = array.filled(np.nan) if isinstance(array, np.ma.MaskedArray) else array
     return StoredArray(
-        name=name,
-        shape=array.shape,
-        dtype=float_dtype(array.dtype, name=name, where=where),
-        read=lambda at, rows: cut(array, at, rows),
+        name=name, shape=values.shape, dtype=dtype, read=lambda at, rows: cut(values, at, rows)
     )
 
 

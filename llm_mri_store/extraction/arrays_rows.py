@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llm_mri_store.errors import InvalidInput
+from llm_mri_store.extraction.arrays_columns import vector_width
 
 _BATCH_BYTES: Final = 2**21
 _MOST_BATCH_ROWS: Final = 1024
@@ -42,6 +43,31 @@ class Rows(Protocol):
     def pieces(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """All rows of some columns, in pieces of bounded size, in order."""
         ...
+
+
+def common_width(rows: Rows, columns: Sequence[str], where: str) -> int:
+    """Length of the vectors in some columns.
+
+    Raises:
+        InvalidInput: a column holds none, or they differ between columns.
+    """
+    widths: dict[str, int] = {}
+    for piece in rows.pieces(columns):
+        for column in columns:
+            width = None if column in widths else vector_width(piece[column])
+            if width is not None:
+                widths[column] = width
+        if len(widths) == len(columns):
+            break
+    for column in columns:
+        if column not in widths:
+            raise InvalidInput(f"column {column!r} of {where} holds no vector")
+        if widths[column] != widths[columns[0]]:
+            raise InvalidInput(
+                f"columns {columns[0]!r} and {column!r} of {where} differ in width: {widths[columns[0]]} and "
+                f"{widths[column]}; a scan has one width, import the layers of each with --layers"
+            )
+    return widths[columns[0]]
 
 
 class ParquetRows:

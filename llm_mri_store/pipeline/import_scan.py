@@ -149,15 +149,14 @@ class _Plan:
 
 
 def _plan(root: Path, request: ImportRequest, given: GivenActivations, progress: ProgressCallback) -> _Plan:
-    corpus, counted = _read_samples(request, given)
-    n_tokens = counted if given.n_tokens is None else given.n_tokens
+    corpus, n_tokens = _read_samples(request, given)
     of_what = request.model or Path(given.name).stem
     name = request.name or as_name(f"{of_what.rsplit('/', 1)[-1]}-{corpus.name.rsplit('/', 1)[-1]}")
     chunk_samples = request.chunk_samples or _chunk_samples(root, name, given)
     spec = ScanSpec(
         model=request.model or given.name,
         revision=None,
-        model_fingerprint=_fingerprint(given, n_tokens, chunk_samples, progress),
+        model_fingerprint=_fingerprint(given, n_tokens, progress),
         random_weights=None,
         corpus=corpus.name,
         corpus_fingerprint=corpus.fingerprint,
@@ -203,7 +202,7 @@ def _one_of(what: str, word: str, known: Sequence[WordT]) -> WordT:
 
 
 def _read_samples(request: ImportRequest, given: GivenActivations) -> tuple[Corpus, Int32 | None]:
-    """The samples, as many as there are activations, and their tokens where a column counts them."""
+    """The samples, as many as there are activations, and how many tokens each has, where that is known."""
     name, table = read_corpus(
         request.samples, text_columns=(request.text_column, request.label_column), split=request.split
     )
@@ -213,7 +212,9 @@ def _read_samples(request: ImportRequest, given: GivenActivations) -> tuple[Corp
             f"{given.name} holds activations of {given.n_samples:,} samples, but samples {name!r} has "
             f"{table.num_rows:,} rows; there must be one row per sample, in the same order{hint}"
         )
-    table, n_tokens = take_token_counts(take_sample_ids(name, table))
+    table, n_tokens = take_sample_ids(name, table), given.n_tokens
+    if n_tokens is None:
+        table, n_tokens = take_token_counts(table)
     corpus = prepare_corpus(
         name,
         table,
@@ -225,17 +226,19 @@ def _read_samples(request: ImportRequest, given: GivenActivations) -> tuple[Corp
 
 
 def _chunk_samples(root: Path, name: str, given: GivenActivations) -> int:
-    """Samples of a chunk: as the scan was begun with, else some 64 MiB of vectors."""
+    """Samples of a chunk: as the scan was begun with, else some 32 MiB of vectors."""
     store = StorePaths(root)
     if name in scan_names(store):
         return find_scan(store, name).spec.chunk_samples
+    return _samples_at_once(given)
+
+
+def _samples_at_once(given: GivenActivations) -> int:
     sample_bytes = len(given.layers) * given.width * 4
     return min(_CHUNK_SAMPLES, max(1, _CHUNK_BYTES // sample_bytes))
 
 
-def _fingerprint(
-    given: GivenActivations, n_tokens: Int32 | None, chunk_samples: int, progress: ProgressCallback
-) -> str:
+def _fingerprint(given: GivenActivations, n_tokens: Int32 | None, progress: ProgressCallback) -> str:
     done = 0
 
     def count(n_rows: int) -> None:
@@ -243,7 +246,7 @@ def _fingerprint(
         done += n_rows
         _tell(progress, "read", done, given.n_samples, "samples")
 
-    return fingerprint_activations(given, n_tokens, rows_at_once=chunk_samples, on_rows=count)
+    return fingerprint_activations(given, n_tokens, rows_at_once=_samples_at_once(given), on_rows=count)
 
 
 def _announce(plan: _Plan, missing: list[int]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_mri_store import schema
-from llm_mri_store.errors import UnknownName
+from llm_mri_store.errors import StoreCorrupt, UnknownName
 from llm_mri_store.schema import Status
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
 from llm_mri_store.store.files import read_parquet
@@ -44,13 +44,25 @@ def stored_activations(scan: ScanEntry, layer: int) -> Float32:
     Raises:
         UnknownName: the scan does not hold the layer.
     """
+    return np.concatenate(list(activation_parts(scan, layer)))
+
+
+def activation_parts(scan: ScanEntry, layer: int) -> Iterator[Float32]:
+    """The same chunk by chunk, float32 (samples of the chunk, hidden), each read when it is asked for.
+
+    Raises:
+        UnknownName: the scan does not hold the layer.
+        StoreCorrupt: a chunk is damaged.
+    """
     if layer not in scan.spec.layers:
         raise UnknownName("layer", layer, known=scan.spec.layers, where=f"scan {scan.name!r}")
     column = schema.layer_column(layer)
-    parts = [
-        _vectors(scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE, column) for chunk in scan.chunks
-    ]
-    return np.concatenate(parts)
+    for chunk in scan.chunks:
+        path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
+        vectors = _vectors(path, column)
+        if len(vectors) != chunk.n_samples:
+            raise StoreCorrupt(f"{path} has {len(vectors)} rows, not {chunk.n_samples}; run 'llm-mri verify'")
+        yield vectors
 
 
 def stored_points(reduction: ReductionEntry, layer: int) -> Float32:

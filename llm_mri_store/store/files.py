@@ -22,7 +22,14 @@ RecordT = TypeVar("RecordT")
 
 _DIGEST: Final = "digest"
 _UNFLUSHABLE: Final = frozenset({errno.EINVAL, errno.ENOTSUP})
-_DICTIONARY_COLUMNS = (schema.LABEL, schema.STATUS, schema.CELL_X, schema.CELL_Y, schema.LAYER)
+_DICTIONARY_COLUMNS = (
+    schema.LABEL,
+    schema.STATUS,
+    schema.CELL_X,
+    schema.CELL_Y,
+    schema.LAYER,
+    schema.RESULT,
+)
 
 
 @contextmanager

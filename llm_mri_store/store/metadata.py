@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from llm_mri_store.errors import StoreCorrupt, UnknownName
 from llm_mri_store.records import ReductionRecord, chunks_digest
 from llm_mri_store.store.catalogue import (
@@ -18,6 +20,7 @@ from llm_mri_store.store.catalogue import (
     scan_names,
 )
 from llm_mri_store.store.paths import StorePaths
+from llm_mri_store.store.selection import Opened
 
 Row = tuple[object, ...]
 
@@ -104,6 +107,22 @@ def _reduction_row(scan: str, name: str, record: ReductionRecord, source: str) -
         record.source == source,
         _time(record.created),
     )
+
+
+def result_rows(opened: Opened) -> list[Row]:
+    """Rows of ``stored_results`` for an opened scan; a damaged result has its name alone."""
+    return [
+        (
+            opened.scan.name,
+            one.name,
+            one.kind,
+            one.reduction,
+            None if one.record is None else msgspec.json.encode(one.record.spec.parameters).decode(),
+            None if one.record is None else one.record.spec.seed,
+            None if one.record is None else _time(one.record.created),
+        )
+        for one in opened.results
+    ]
 
 
 def _time(words: str) -> datetime | None:

@@ -21,7 +21,7 @@ def check_name(kind: str, name: str) -> str:
     """The name itself, when it can name a folder on any system.
 
     Args:
-        kind: what is named, for the message: ``"scan"`` or ``"reduction"``.
+        kind: what is named, for the message: ``"scan"``, ``"reduction"`` or ``"result"``.
         name: 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first.
 
     Raises:
@@ -92,6 +92,11 @@ class ScanPaths:
     def reduction(self, name: str) -> Path:
         """Folder of one reduction."""
         return self.reductions / check_name("reduction", name)
+
+    def results(self, reduction: str | None = None) -> Path:
+        """Folder of the results made of the scan itself, or of one of its reductions."""
+        owner = self.folder if reduction is None else self.reduction(reduction)
+        return owner / schema.RESULTS_FOLDER
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from llm_mri_store.errors import (
     UnknownName,
 )
 from llm_mri_store.store.border import translated_errors
-from llm_mri_store.store.connection import Selection, Value, open_connection
+from llm_mri_store.store.connection import Value, open_connection
+from llm_mri_store.store.selection import Selection
 
 _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _TABLE_FUNCTIONS: Final = frozenset(
@@ -94,14 +95,16 @@ def run(
                 con.close()
 
 
-def _arrow_dataset(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duckdb.DuckDBPyRelation:
+def _arrow_dataset(
+    con: duckdb.DuckDBPyConnection, files: Sequence[Path], declared: pa.Schema | None
+) -> duckdb.DuckDBPyRelation:
     import pyarrow.dataset as ds
 
     # Arrow checks each page it reads against the checksum that was written with it.
     checks = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=checks)
     try:
-        dataset = ds.dataset([str(path) for path in files], format=form)
+        dataset = ds.dataset([str(path) for path in files], format=form, schema=declared)
     except (OSError, pa.ArrowException) as error:
         raise StoreCorrupt(
             f"{files[0].parent} holds a damaged or missing file; run 'llm-mri verify' to see which"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,10 +17,12 @@ from llm_mri_store.records import (
     Progress,
     ProgressCallback,
     ReductionRecord,
+    ResultRecord,
     ScanRecord,
     ScanSpec,
     chunks_digest,
     no_progress,
+    result_source,
     scan_identity,
 )
 from llm_mri_store.store.catalogue import DESKTOP_FILES
@@ -41,8 +43,8 @@ def verify_store(
 
     A file is compared with the sha256 recorded when it was committed, so a single flipped bit shows, and
     a record with the digest it ends in. Beyond that the tables must agree: each chunk holds the samples
-    of its range, every points file the samples of its scan in order, and a reduction was made of the
-    chunks that are there.
+    of its range, every points file the samples of its scan in order, a reduction was made of the
+    chunks that are there, and a result of them and of the reduction that is there.
 
     Raises:
         UnknownName: there is no such scan.
@@ -93,22 +95,25 @@ def _read_record(path: Path, record_type: type[RecordT], problems: list[Found]) 
 
 
 def _scan_problems(paths: ScanPaths) -> list[Found]:
-    problems = list(
-        _strangers(paths.folder, {schema.SCAN_FILE, schema.CHUNKS_FOLDER, schema.REDUCTIONS_FOLDER})
-    )
+    own = {schema.SCAN_FILE, schema.CHUNKS_FOLDER, schema.REDUCTIONS_FOLDER, schema.RESULTS_FOLDER}
+    problems = list(_strangers(paths.folder, own))
     record = _read_record(paths.record, ScanRecord, problems)
     if record is None:
         return problems
     if record.identity != scan_identity(record.spec):
         return [*problems, (str(paths.record), "its identity is not that of its inputs")]
     chunks = _all_chunks(paths, record.spec, problems)
-    source = chunks_digest(tuple(chunks)) if len(chunks) == record.spec.n_chunks else None
+    whole = chunks if len(chunks) == record.spec.n_chunks else None
+    _check_results(paths.results(), None if whole is None else result_source(tuple(whole), None), problems)
     for name in _listing(paths.reductions):
         folder = paths.reductions / name
         if not is_name(name) or not folder.is_dir():
             problems.append((str(folder), "no reduction has such a name; move it elsewhere"))
         else:
-            _check_reduction(folder, record.spec, source, problems)
+            reduction = _check_reduction(folder, record.spec, whole, problems)
+            known = whole is not None and reduction is not None
+            source = result_source(tuple(whole or ()), reduction) if known else None
+            _check_results(paths.results(name), source, problems)
     return problems
 
 
@@ -148,24 +153,66 @@ def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]
     return record
 
 
-def _check_reduction(folder: Path, spec: ScanSpec, source: str | None, problems: list[Found]) -> None:
+def _check_reduction(
+    folder: Path, spec: ScanSpec, chunks: Sequence[ChunkRecord] | None, problems: list[Found]
+) -> ReductionRecord | None:
     path = folder / schema.REDUCTION_FILE
     record = _read_record(path, ReductionRecord, problems)
     if record is None:
-        return
-    if source is not None and record.source != source:
+        return None
+    if chunks is not None and record.source != chunks_digest(tuple(chunks)):
         what = "it was made from other activations than the scan holds now; remove it and reduce again"
         problems.append((str(path), what))
-    damaged = list(_file_problems(folder, record.files, schema.REDUCTION_FILE))
+    damaged = list(_file_problems(folder, record.files, schema.REDUCTION_FILE, apart=schema.RESULTS_FOLDER))
     problems += damaged
-    if damaged:
-        return
-    for one in record.layers:
+    for one in () if damaged else record.layers:
         file = folder / schema.POINTS_FOLDER / schema.points_file(one.layer)
         problems += _row_problems(file, np.arange(spec.n_samples))
+    return record
 
 
-def _file_problems(folder: Path, digests: Mapping[str, str], record_name: str) -> Iterator[Found]:
+def _check_results(folder: Path, source: str | None, problems: list[Found]) -> None:
+    """Checks the results of a scan or a reduction, of whatever kinds: later versions may know more.
+
+    Args:
+        folder: the folder they lie in.
+        source: what a current result is made from; None where that cannot be known.
+        problems: what is found is added to them.
+    """
+    for kind in _listing(folder):
+        for name in _listing(folder / kind):
+            if not is_name(kind) or not is_name(name) or not (folder / kind / name).is_dir():
+                problems.append((str(folder / kind / name), "no result has such a name; move it elsewhere"))
+            else:
+                _check_result(folder / kind / name, source, problems)
+        if not (folder / kind).is_dir():
+            problems.append((str(folder / kind), _STRANGE))
+
+
+def _check_result(folder: Path, source: str | None, problems: list[Found]) -> None:
+    path = folder / schema.RESULT_FILE
+    record = _read_record(path, ResultRecord, problems)
+    if record is None:
+        return
+    if (record.spec.kind, record.spec.name) != (folder.parent.name, folder.name):
+        what = f"it says it is result {record.spec.name!r} of kind {record.spec.kind!r}; move it back there"
+        problems.append((str(path), what))
+    if source is not None and record.source != source:
+        what = (
+            "it was made from other activations, or from another reduction, than are there now, and is seen "
+            "nowhere; remove it, or ask for it again"
+        )
+        problems.append((str(path), what))
+    problems += _file_problems(folder, record.files, schema.RESULT_FILE)
+
+
+def _file_problems(
+    folder: Path, digests: Mapping[str, str], record_name: str, *, apart: str | None = None
+) -> Iterator[Found]:
+    """Files of a folder that are not as committed, and those that are not its own.
+
+    What lies in the folder ``apart`` of it is looked at elsewhere.
+    """
     for name, digest in digests.items():
         path = folder / name
         try:
@@ -180,6 +227,8 @@ def _file_problems(folder: Path, digests: Mapping[str, str], record_name: str) -
             yield str(path), f"the file cannot be read: {error.strerror}"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if apart is not None and name.partition("/")[0] == apart:
+            continue
         if path.is_file() and name not in {*digests, record_name} and path.name not in DESKTOP_FILES:
             yield str(path), _STRANGE
 

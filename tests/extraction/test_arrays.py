@@ -1,5 +1,7 @@
 """Activations made elsewhere: every form gives the same numbers, in whatever pieces they are read."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -95,6 +97,12 @@ def test_arrays_in_memory_need_no_file():
     np.testing.assert_array_equal(read, vectors)
     np.testing.assert_array_equal(read_all(vectors)[1], vectors)
     np.testing.assert_array_equal(read_all(vectors[:, 1], layers=(6,))[1], vectors[:, 1:2])
+
+
+def test_what_is_masked_is_missing():
+    vectors = make_vectors()
+    read = read_all(np.ma.masked_array(vectors, mask=vectors > 1))[1]
+    np.testing.assert_array_equal(read, np.where(vectors > 1, np.nan, vectors))
 
 
 def test_layers_that_name_themselves_can_be_chosen(tmp_path):
@@ -248,6 +256,7 @@ def test_the_datasets_library_may_or_may_not_be_loaded(tmp_path):
     assert float(total) == pytest.approx(float(make_vectors()[:3].sum()), rel=1e-5)
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells what is resident")
 def test_reading_keeps_nothing_of_a_file_in_memory(tmp_path):
     """A file of 64 MB, read in pieces of 1 MB: what is mapped and unpacked must go again."""
     vectors = np.zeros((4096, 4, 1024), np.float32)

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from llm_mri_store.errors import InvalidInput
 from llm_mri_store.extraction import arrays_tables
 from llm_mri_store.extraction.arrays import open_activations
 from llm_mri_store.extraction.arrays_given import ArrayChoices
@@ -140,6 +141,21 @@ def test_saelens_tokens_can_be_samples(tmp_path):
     np.testing.assert_array_equal(read[:, 0], contexts.reshape(55, 8))
 
 
+def test_saelens_contexts_as_the_hub_keeps_them(tmp_path):
+    """What its push to the Hub makes of them: Parquet files in a folder."""
+    from datasets import load_from_disk
+
+    contexts = np.random.default_rng(0).normal(size=(11, 5, 8)).astype(np.float32)
+    path = write_saelens(tmp_path / "acts", {"blocks.6.hook_resid_post": contexts})
+    (tmp_path / "data").mkdir()
+    for place in range(2):
+        shard = load_from_disk(str(path)).shard(2, place, contiguous=True)
+        shard.to_parquet(str(tmp_path / "data" / f"train-{place:05d}-of-00002.parquet"))
+    given, read = read_all(tmp_path / "data", pooling="last")
+    assert given.layers == (6,)
+    np.testing.assert_array_equal(read[:, 0], contexts[:, -1])
+
+
 def test_several_hooks_are_several_layers(tmp_path):
     """As older versions of SAELens wrote them."""
     drawn = np.random.default_rng(0).normal(size=(4, 3, 5, 8)).astype(np.float32)
@@ -174,6 +190,13 @@ def test_tables_of_tokens(tmp_path, texts, monkeypatch):
         assert given.n_tokens.tolist() == [states.shape[1] for states in texts]
         read = read_all(tmp_path / "acts.parquet", pooling="tokens")[1]
         np.testing.assert_array_equal(read, np.concatenate([states.transpose(1, 0, 2) for states in texts]))
+
+
+def test_texts_in_another_order_are_refused(tmp_path, texts):
+    table = token_table(texts).append_column("sample_id", pa.array(range(13, 0, -1)))
+    pq.write_table(table, tmp_path / "acts.parquet")
+    with pytest.raises(InvalidInput, match="does not count 0, 1"):
+        read_all(tmp_path / "acts.parquet", pooling="last")
 
 
 def test_parts_of_texts_and_of_tokens(tmp_path, texts):

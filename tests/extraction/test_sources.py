@@ -246,7 +246,11 @@ def test_a_key_that_some_records_lack_is_null_there():
         ("a.jsonl", b'{"text": "a"}\n{"text": "b"\n', "line 2 of .* is no JSON object"),
         ("a.jsonl", b'{"text": "a"}\n\n["b"]\n', "line 3 of .* is no JSON object, but list"),
         ("a.jsonl", b'{"text": "\\ud800"}\n', "half a surrogate pair in row 0"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "column 'text' .* row 1 holds 1 where earlier rows hold such as 'a'"),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n{"text": 1}\n',
+            "column 'text' .* row 1 holds 1 where earlier rows hold such as 'a'",
+        ),
         ("a.jsonl", b'{"text": "a"}\n{"text": "a", "text": "b"}\n', "line 2 .* it has the name 'text' twice"),
         ("a.json", b'[{"text": "a", "text": "b"}]', "it has the name 'text' twice"),
         ("a.jsonl", b"\xff\xff", "cannot be read: 'utf-8' codec"),

@@ -78,9 +78,7 @@ def test_rows_are_the_samples_in_their_order(request_of, tmp_path):
 
 
 def test_the_spec_says_what_was_told_and_nothing_else(request_of, tmp_path):
-    spec = run_import(
-        tmp_path / "s", request_of(model="bert", site="mlp output", dtype="bfloat16")
-    ).spec
+    spec = run_import(tmp_path / "s", request_of(model="bert", site="mlp output", dtype="bfloat16")).spec
     assert (spec.model, spec.site, spec.dtype) == ("bert", "mlp output", "bfloat16")
     assert (spec.revision, spec.random_weights, spec.max_tokens, spec.batch_tokens) == (None, None, 0, 0)
     untold = run_import(tmp_path / "s", request_of(name="untold")).spec
@@ -102,9 +100,7 @@ def test_a_chunk_is_bounded_in_bytes(request_of, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("n_done", [0, 1, 2])
-def test_a_resumed_import_has_the_bytes_of_an_uninterrupted_one(
-    request_of, tmp_path, monkeypatch, n_done
-):
+def test_a_resumed_import_has_the_bytes_of_an_uninterrupted_one(request_of, tmp_path, monkeypatch, n_done):
     whole = run_import(tmp_path / "whole", request_of())
     calls = []
 
@@ -215,13 +211,18 @@ def test_tokens_are_counted_by_the_samples_or_by_the_activations(request_of, tmp
     records = [{**row, "n_tokens": count} for row, count in zip(make_records(), counts, strict=True)]
     entry = run_import(tmp_path / "s", request_of(samples=records))
     assert [row["n_tokens"] for row in samples_of(entry)] == counts
-    assert [chunk.n_tokens for chunk in entry.chunks] == [sum(counts[:10]), sum(counts[10:20]), sum(counts[20:])]
+    assert [chunk.n_tokens for chunk in entry.chunks] == [
+        sum(counts[:10]),
+        sum(counts[10:20]),
+        sum(counts[20:]),
+    ]
     assert "corpus_n_tokens" not in samples_of(entry)[0]
     assert entry.record.notes == ()
     texts = make_tokens(24)
     path = write_neurox(tmp_path / "acts.hdf5", texts)
     entry = run_import(tmp_path / "s", request_of(path, records, pooling="mean", name="neurox"))
     assert [row["n_tokens"] for row in samples_of(entry)] == [states.shape[1] for states in texts]
+    assert [row["corpus_n_tokens"] for row in samples_of(entry)] == counts
 
 
 @pytest.mark.parametrize("counts", [None, [0.5] * 24, ["3"] * 24, [-1] * 24, [None, *[1] * 23], [2**40] * 24])
@@ -239,9 +240,7 @@ def test_tokens_that_nobody_counted_are_0_with_a_note(request_of, tmp_path, coun
 def test_a_neurox_text_without_tokens_is_empty(request_of, tmp_path):
     texts = make_tokens(24)
     texts[5] = np.zeros((3, 0, 8), np.float32)
-    entry = run_import(
-        tmp_path / "s", request_of(write_neurox(tmp_path / "a.hdf5", texts), pooling="last")
-    )
+    entry = run_import(tmp_path / "s", request_of(write_neurox(tmp_path / "a.hdf5", texts), pooling="last"))
     assert [status == Status.EMPTY for status in statuses_of(entry)] == [place == 5 for place in range(24)]
     assert entry.spec.pooling == "last"
 
@@ -267,7 +266,9 @@ def test_the_precision_decides_what_is_degenerate(request_of, tmp_path):
 def test_a_scan_exported_and_imported_again_is_the_same(tiny_store, tmp_path):
     own = Store(tiny_store).scans["tiny"]
     samples = Store(tiny_store).sql("SELECT * FROM samples ORDER BY sample_id", scan="tiny").arrow
-    activations = Store(tiny_store).sql("SELECT * FROM activations ORDER BY layer, sample_id", scan="tiny").arrow
+    activations = (
+        Store(tiny_store).sql("SELECT * FROM activations ORDER BY layer, sample_id", scan="tiny").arrow
+    )
     pq.write_table(samples, tmp_path / "samples.parquet")
     pq.write_table(activations, tmp_path / "long.parquet")
     (tmp_path / "wide").mkdir()
@@ -371,8 +372,15 @@ def test_counts_that_differ_are_both_named(request_of, tmp_path):
     with pytest.raises(LlmMriError, match="activations of 24 samples, but samples 'records' has 23 rows"):
         run_import(tmp_path / "store", request_of(samples=make_records(23)))
     turned = make_vectors().transpose(1, 0, 2)
-    with pytest.raises(LlmMriError, match="3 samples, but .* 24 rows.*is the --layout the other one?"):
+    with pytest.raises(LlmMriError, match=r"3 samples, but .* 24 rows.*is the --layout the other one?"):
         run_import(tmp_path / "store", request_of(turned))
+
+
+def test_what_is_read_at_once_is_bounded_whatever_the_chunks(request_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(import_scan, "_CHUNK_BYTES", 5 * 3 * 8 * 4)
+    told = []
+    run_import(tmp_path / "s", request_of(chunk_samples=24), progress=told.append)
+    assert [one.done for one in told if one.job == "read"] == [5, 10, 15, 20, 24]
 
 
 def test_damage_at_the_very_end_shows_before_anything_is_written(request_of, tmp_path):

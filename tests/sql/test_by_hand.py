@@ -1,32 +1,58 @@
 """A store opened in a plain DuckDB shell, as the header of ``sql/by_hand.sql`` says."""
 
+import re
+
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from llm_mri_store import schema
+from llm_mri_store.analysis.quality import scan_quality
 from llm_mri_store.store.catalogue import open_store
-from llm_mri_store.store.connection import fetch, select
+from llm_mri_store.store.connection import fetch
 from llm_mri_store.store.queries import fill_parameters, named_query, query_names, sql_folder
-from tests.store.stores import random_store, write_reduction, write_scan
+from llm_mri_store.store.selection import select
+from tests.store.stores import (
+    TRIAL_KIND,
+    random_store,
+    write_quality,
+    write_reduction,
+    write_scan,
+    write_trial,
+)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(_trials, tmp_path_factory):
     store = random_store(tmp_path_factory.mktemp("hand") / "store", n=80)
     write_scan(store.root, "other", labels=["x", "y"] * 3, n_chunks=1)
     write_reduction(store, "big", cells=np.zeros((80, 3, 2), dtype=int), name="flat", degenerate=[0, 2])
+    scan_quality(store, "big")
+    write_quality(store, "other")
+    for name in ("pca-2", "flat"):
+        write_trial(store, name.upper(), reduction=name)
     return store
+
+
+@pytest.fixture(scope="module")
+def _trials():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(schema.RESULT_KINDS, "trial", TRIAL_KIND)
+        yield
 
 
 @pytest.fixture
 def shell(store, monkeypatch):
     monkeypatch.chdir(store.root.parent)
+    by_hand = (sql_folder() / "by_hand.sql").read_text()
     con = duckdb.connect()
     for name, value in {"store": store.root.name, "scan": "big", "reduction": "pca-2"}.items():
         con.execute(f"SET VARIABLE {name} = '{value}'")
     for file in ("by_hand.sql", "views.sql"):
         con.execute((sql_folder() / file).read_text())
+    statement = re.search(r"-- +(CREATE VIEW layer_quality AS)\n-- +(FROM .*;)", by_hand)
+    con.execute(" ".join(statement.groups()).replace("llm-mri-store/", "store/").replace("/news/", "/big/"))
     yield con
     con.close()
 
@@ -52,7 +78,9 @@ def test_a_query_by_hand_gives_what_the_package_gives(store, shell, name):
     ]
 
 
-@pytest.mark.parametrize("view", ["scans", "reductions", "samples", "layers", "points"])
+@pytest.mark.parametrize(
+    "view", ["scans", "reductions", "samples", "layers", "points", "results", "layer_quality"]
+)
 def test_a_view_by_hand_holds_what_the_packages_holds(store, shell, view):
     by_hand = shell.sql(f"SELECT * FROM {view} ORDER BY ALL").to_arrow_table()
     own = fetch(select(store, ["big/pca-2"]), f"SELECT * FROM {view} ORDER BY ALL")

@@ -6,9 +6,10 @@ import duckdb
 import numpy as np
 import pytest
 
+from llm_mri_store.analysis.quality import scan_quality
 from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.store import sandbox
-from llm_mri_store.store.connection import connect, fetch, select
+from llm_mri_store.store.connection import connect, fetch
 from llm_mri_store.store.queries import (
     NamedQuery,
     Parameter,
@@ -21,6 +22,7 @@ from llm_mri_store.store.queries import (
     table_statements,
     view_statements,
 )
+from llm_mri_store.store.selection import select
 from tests.store.stores import random_store
 
 NAMES = query_names()
@@ -34,7 +36,9 @@ FUNCTIONS = {"count", "sum", "first", "last"}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return random_store(tmp_path_factory.mktemp("queries") / "store", n=120)
+    store = random_store(tmp_path_factory.mktemp("queries") / "store", n=120)
+    scan_quality(store, "big")
+    return store
 
 
 def example(name: str) -> dict:
@@ -53,7 +57,7 @@ def code_of(sql: str) -> str:
 def test_the_queries_of_the_contract_are_there():
     assert set(NAMES) >= set(
         "heatmap heatmap_all_layers edges edges_all_labels paths cell_texts cell_terms label_shares "
-        "layer_information layer_quality scan_summary neighbours regrid".split()
+        "layer_information layer_quality map_quality scan_summary neighbours regrid".split()
     )
 
 
@@ -118,10 +122,12 @@ def test_a_meaning_stands_beside_every_parameter_and_column(name):
 
 
 def test_tables_and_views_are_found_by_their_names():
-    assert set(view_statements()) == {"scans", "reductions", "samples", "activations", "layers", "points"}
-    assert set(table_statements()) == {"stored_scans", "stored_reductions", "stored_layers"}
+    scan_views = {"samples", "activations", "layers", "points", "results"}
+    assert set(view_statements()) == {"scans", "reductions", *scan_views}
+    stored = {"stored_scans", "stored_reductions", "stored_layers", "stored_results"}
+    assert set(table_statements()) == stored
     text = "".join((sql_folder() / file).read_text() for file in ("views.sql", "tables.sql"))
-    assert text.count("CREATE ") == 9
+    assert text.count("CREATE ") == 11
 
 
 GOOD = """-- What it answers,

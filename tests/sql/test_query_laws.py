@@ -11,8 +11,9 @@ from sklearn.metrics import mutual_info_score
 
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.store.catalogue import open_store
-from llm_mri_store.store.connection import connect, select
+from llm_mri_store.store.connection import connect
 from llm_mri_store.store.queries import fill_parameters, named_query
+from llm_mri_store.store.selection import select
 from tests.store.stores import random_store, write_reduction, write_scan
 
 
@@ -373,8 +374,8 @@ def test_neighbours_are_those_numpy_finds(tmp_path):
     assert {row["similarity"] for row in ask(store, "neighbours", layer=1, sample_id=7)} == {None}
 
 
-def test_quality_by_hand(by_hand):
-    first, second = ask(by_hand(degenerate=[1], n_clipped=2), "layer_quality")
+def test_map_quality_by_hand(by_hand):
+    first, second = ask(by_hand(degenerate=[1], n_clipped=2), "map_quality")
     assert (first["n_points"], first["n_excluded"], first["n_clipped"]) == (5, 1, 2)
     assert (first["is_degenerate"], second["is_degenerate"]) == (False, True)
     assert first["explained"] == 0.75
@@ -383,19 +384,19 @@ def test_quality_by_hand(by_hand):
     assert second["evenness"] == pytest.approx(entropy([3, 1, 1], base=2) / math.log2(5))
 
 
-def test_quality_of_a_reduction_without_grid_has_no_cells(tmp_path):
+def test_map_quality_of_a_reduction_without_grid_has_no_cells(tmp_path):
     store = write_scan(tmp_path / "store", "x", labels=["a", "b", "a"])
     coordinates = np.zeros((3, 2, 5))
     write_reduction(
         store, "x", cells=np.zeros((3, 2, 2), dtype=int), coordinates=coordinates, grid=None, explained=()
     )
-    row = ask(store, "layer_quality")[0]
+    row = ask(store, "map_quality")[0]
     assert (row["n_points"], row["n_cells"], row["n_cells_used"]) == (0, None, 0)
     assert (row["largest_share"], row["evenness"], row["explained"]) == (None, None, None)
 
 
-def test_quality_fits_the_heatmap(store):
-    for row in ask(store, "layer_quality"):
+def test_map_quality_fits_the_heatmap(store):
+    for row in ask(store, "map_quality"):
         heat = [cell["n"] for cell in ask(store, "heatmap", layer=row["layer"])]
         assert row["n_points"] == sum(heat)
         assert row["n_cells_used"] == sum(n > 0 for n in heat)
@@ -422,3 +423,19 @@ def test_the_summary_counts_every_sample_once(tmp_path):
     total = rows[-1]
     assert (total["n_empty"], total["n_null"], total["n_not_finite"], total["n_truncated"]) == (1, 2, 1, 2)
     assert (total["min_tokens"], total["mean_tokens"], total["max_tokens"]) == (1, 3.5, 6)
+
+
+def test_a_text_is_a_duplicate_where_it_occurs_again_character_by_character(tmp_path):
+    texts = ["one", "two", "one", "One", "one ", None, None, "", "", "two", "one"]
+    status = ["null_text" if text is None else "ok" if text else "empty" for text in texts]
+    labels = ["a", "a", "b", "b", "b", "a", "a", "a", "b", "a", "a"]
+    store = write_scan(tmp_path / "store", "x", labels=labels, texts=texts, status=status)
+    rows = ask(store, "scan_summary")
+    assert [(row["label"], row["n_duplicate_texts"]) for row in rows] == [("a", 2), ("b", 2), (None, 4)]
+
+
+def test_duplicate_texts_of_all_labels_are_samples_less_distinct_texts(store):
+    rows = ask(store, "scan_summary")
+    texts = [row["text"] for row in rows_of(store, "SELECT text FROM samples")]
+    assert rows[-1]["n_duplicate_texts"] == len(texts) - len(set(texts))
+    assert sum(row["n_duplicate_texts"] for row in rows[:-1]) == rows[-1]["n_duplicate_texts"]

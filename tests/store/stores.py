@@ -1,6 +1,7 @@
 """Small stores written with the store's own functions: no model runs, every number is given by hand."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,17 @@ from llm_mri_store.records import (
     LayerDiagnostics,
     ReductionRecord,
     ReductionSpec,
+    ResultSpec,
     ScanSpec,
     chunks_digest,
 )
-from llm_mri_store.store.catalogue import begin_scan, ensure_store, find_scan, now
+from llm_mri_store.store.catalogue import begin_scan, ensure_store, find_reduction, find_scan, now
 from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths
+from llm_mri_store.store.result_commit import save_result
+from llm_mri_store.store.results import ResultEntry
 
 WORDS = "river stone cloud engine paper garden window signal copper thunder harvest lantern".split()
 
@@ -63,8 +67,9 @@ def write_scan(
     width: int = 3,
     chunk_samples: int = 4,
     n_chunks: int | None = None,
+    present: Sequence[str] = ("ok",),
 ) -> StorePaths:
-    """A scan whose activations are ``vectors`` (samples, layers, width); absent where status is not ok."""
+    """A scan whose activations are ``vectors`` (samples, layers, width), those of ``present`` status."""
     n = len(labels)
     if vectors is None:
         vectors = np.random.default_rng(0).normal(size=(n, n_layers, width)).astype(np.float32)
@@ -95,7 +100,7 @@ def write_scan(
                 },
                 schema=schema.samples_schema(pa.schema([pa.field("source", pa.string())])),
             )
-            absent = pa.array([one != "ok" for one in status[part]])
+            absent = pa.array([one not in present for one in status[part]])
             columns = [pa.array(ids, pa.int64())] + [
                 pa.FixedSizeListArray.from_arrays(
                     pa.array(np.ascontiguousarray(vectors[part, layer], dtype=np.float32).reshape(-1)),
@@ -188,6 +193,46 @@ def write_reduction(
             files=file_digests(folder),
         )
         write_json(folder / schema.REDUCTION_FILE, record)
+
+
+TRIAL_KIND = schema.ResultKind(
+    tables={"trials": {"layer": "int32", "p": "double"}, "draws": {"draw": "int64", "label": "string"}},
+    of_reduction=True,
+    way="llm-mri trial {scan}/{reduction}",
+)
+"""A kind of results for tests, of two tables, made from a reduction; see ``trials``."""
+
+TRIAL = ResultSpec(kind="trial", name="first", parameters={"n_draws": 2, "side": "both"}, seed=7)
+"""A result of that kind."""
+
+
+def trials(n: int = 3) -> dict[str, pa.Table]:
+    """The tables of a result of kind ``trial``."""
+    return {
+        "trials": pa.table({"layer": list(range(n)), "p": [one / n for one in range(n)]}),
+        "draws": pa.table({"draw": [0, 1], "label": ["a", None]}),
+    }
+
+
+def made_from(store: StorePaths, reduction: str) -> dict[str, object]:
+    """What a result of a reduction of scan ``big`` is made from, as it stands."""
+    scan = find_scan(store, "big")
+    return {"scan": scan, "reduction": find_reduction(scan, reduction)}
+
+
+def write_trial(store: StorePaths, name: str = "first", *, reduction: str = "pca-2") -> ResultEntry:
+    """A result of kind ``trial`` of scan ``big``; the kind must be among ``schema.RESULT_KINDS``."""
+    spec = replace(TRIAL, name=name)
+    return save_result(store, spec=spec, tables=trials(), **made_from(store, reduction))
+
+
+def write_quality(store: StorePaths, scan_name: str, name: str = "default") -> ResultEntry:
+    """A result of kind ``layer_quality`` whose numbers are those of two layers, written by hand."""
+    columns = schema.RESULT_KINDS["layer_quality"].tables["layer_quality"]
+    values = {"int32": [0, 1], "int64": [5, 6], "double": [0.5, None], "bool": [True, False]}
+    rows = pa.table({column: values[kind] for column, kind in columns.items()})
+    spec = ResultSpec(kind="layer_quality", name=name, parameters={"by": "hand"})
+    return save_result(store, find_scan(store, scan_name), spec, {"layer_quality": rows})
 
 
 def random_store(root: Path, *, n: int = 200, n_layers: int = 3, seed: int = 0, grid: int = 4) -> StorePaths:

@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_mri_store.errors import AlreadyThere, StoreCorrupt, StoreError, UnknownName, WriteFailed
-from llm_mri_store.records import ChunkRecord, ReductionRecord, ScanRecord, StoreRecord, to_json
+from llm_mri_store.records import (
+    ChunkRecord,
+    ReductionRecord,
+    ResultRecord,
+    ScanRecord,
+    StoreRecord,
+    to_json,
+)
 from llm_mri_store.store import sandbox
 from llm_mri_store.store.catalogue import (
     begin_scan,
@@ -23,15 +30,17 @@ from llm_mri_store.store.catalogue import (
     remove_scan,
     scan_names,
 )
-from llm_mri_store.store.connection import select
 from llm_mri_store.store.files import is_sealed, read_json, sealed_json
 from llm_mri_store.store.paths import StorePaths
-from tests.store.stores import error_of, make_spec, random_store, tree_digest, write_scan
+from llm_mri_store.store.selection import select
+from tests.store.stores import error_of, make_spec, random_store, tree_digest, write_quality, write_scan
 
 
 @pytest.fixture
 def store(tmp_path) -> StorePaths:
-    return random_store(tmp_path / "store", n=20, n_layers=2)
+    store = random_store(tmp_path / "store", n=20, n_layers=2)
+    write_quality(store, "big")
+    return store
 
 
 def test_a_store_is_made_once_and_opened_again(tmp_path):
@@ -168,7 +177,7 @@ def test_removal_is_one_rename(store, monkeypatch):
 
     monkeypatch.setattr(os, "rename", watch)
     remove_scan(store, "big")
-    assert seen == [((), 4)]
+    assert seen == [((), 5)]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +200,7 @@ RECORDS = {
     "scans/big/scan.json": ScanRecord,
     "scans/big/chunks/000000/chunk.json": ChunkRecord,
     "scans/big/reductions/pca-2/reduction.json": ReductionRecord,
+    "scans/big/results/layer_quality/default/result.json": ResultRecord,
 }
 
 
@@ -226,6 +236,7 @@ ALL_VIEWS = "SELECT " + ", ".join(
         "layers": "edges_x",
         "points": "coordinates",
         "activations": "vector",
+        "results": "parameters",
     }.items()
 )
 

@@ -8,8 +8,9 @@ import pytest
 from llm_mri_store.errors import InvalidInput, QueryError, StoreCorrupt, UnknownName
 from llm_mri_store.store import sandbox
 from llm_mri_store.store.catalogue import ensure_store, find_scan, open_store
-from llm_mri_store.store.connection import connect, fetch, select
-from tests.store.stores import random_store, write_reduction, write_scan
+from llm_mri_store.store.connection import connect, fetch
+from llm_mri_store.store.selection import select
+from tests.store.stores import random_store, write_quality, write_reduction, write_scan
 
 COLUMNS = {
     "scans": "scan status n_samples n_stored model revision random_weights corpus split labels site "
@@ -21,6 +22,10 @@ COLUMNS = {
     "points": "layer sample_id label coordinates cell_x cell_y n_tokens truncated status source",
     "layers": "layer next_layer grid is_degenerate n_fitted n_excluded n_clipped relative_spread "
     "total_variance explained_variance explained_variance_ratio edges_x edges_y",
+    "results": "result kind reduction parameters seed created",
+    "layer_quality": "result layer n_ok n_not_finite n_excluded n_distinct is_degenerate relative_spread "
+    "total_variance effective_rank n_rank_samples anisotropy mean_norm n_outlier_dimensions top_dimension "
+    "top_dimension_share",
 }  # fmt: skip
 
 BOTH = pytest.mark.parametrize("ask", [fetch, sandbox.run], ids=["own", "sandbox"])
@@ -30,6 +35,7 @@ BOTH = pytest.mark.parametrize("ask", [fetch, sandbox.run], ids=["own", "sandbox
 def store(tmp_path_factory):
     """Scan ``big`` of 200 samples with reduction ``pca-2``; ``small`` of 3 samples without any."""
     store = random_store(tmp_path_factory.mktemp("views") / "store")
+    write_quality(store, "big")
     write_scan(store.root, "small", labels=["x", "y", None], width=5)
     return store
 
@@ -150,7 +156,7 @@ def test_a_scan_is_opened_once(store):
 
 
 @BOTH
-@pytest.mark.parametrize("view", ["points", "layers", "samples", "activations"])
+@pytest.mark.parametrize("view", ["points", "layers", "samples", "activations", "results"])
 def test_a_view_that_is_absent_says_how_to_get_it(tmp_path, store, ask, view):
     empty = ensure_store(tmp_path / "empty")
     begun = write_scan(tmp_path / "begun", "news", labels=["a", "b"], n_chunks=0)
@@ -314,7 +320,8 @@ def test_a_named_query_loads_nothing_it_does_not_need(store):
 import sys
 from pathlib import Path
 from llm_mri_store.store.catalogue import open_store
-from llm_mri_store.store.connection import fetch, select
+from llm_mri_store.store.connection import fetch
+from llm_mri_store.store.selection import select
 from llm_mri_store.store.queries import named_query
 rows = fetch(select(open_store(Path(sys.argv[1])), ["big"]), named_query("scan_summary").sql)
 assert rows.num_rows == 4

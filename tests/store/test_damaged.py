@@ -8,20 +8,24 @@ import pytest
 from llm_mri_store.errors import StoreCorrupt
 from llm_mri_store.store import sandbox
 from llm_mri_store.store.catalogue import open_store
-from llm_mri_store.store.connection import fetch, select
-from tests.store.stores import error_of, random_store
+from llm_mri_store.store.connection import fetch
+from llm_mri_store.store.selection import select
+from tests.store.stores import error_of, random_store, write_quality
 
 EVERYTHING = """
     SELECT
         (SELECT bit_xor(hash(samples)) FROM samples) AS samples,
         (SELECT bit_xor(hash(activations)) FROM activations) AS activations,
-        (SELECT bit_xor(hash(points)) FROM points) AS points
+        (SELECT bit_xor(hash(points)) FROM points) AS points,
+        (SELECT bit_xor(hash(layer_quality)) FROM layer_quality) AS layer_quality
 """
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    return random_store(tmp_path_factory.mktemp("sound") / "store", n=300, n_layers=2)
+    store = random_store(tmp_path_factory.mktemp("sound") / "store", n=300, n_layers=2)
+    write_quality(store, "big")
+    return store
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from llm_mri_store.errors import (
     UnknownName,
 )
 from llm_mri_store.store import sandbox
-from llm_mri_store.store.connection import select
-from tests.store.stores import error_of, random_store, tree_digest
+from llm_mri_store.store.selection import select
+from tests.store.stores import error_of, random_store, tree_digest, write_quality
 
 # FILE is a Parquet file of the store, OUT a file beside it in a folder of canaries.
 ATTACKS = r"""
@@ -155,7 +155,9 @@ caller = "a variable that SQL must not see"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return random_store(tmp_path_factory.mktemp("sql") / "store", n=60, n_layers=2)
+    store = random_store(tmp_path_factory.mktemp("sql") / "store", n=60, n_layers=2)
+    write_quality(store, "big")
+    return store
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +259,9 @@ GOOD = {
     "SELECT * FROM samples TABLESAMPLE 100%": 60,
     "SELECT * FROM big.samples": 60,
     "SELECT * FROM layers POSITIONAL JOIN scans": 2,
+    "SELECT parameters ->> 'by' AS by FROM results": 1,
+    "SELECT layer FROM layer_quality JOIN layers USING (layer)": 2,
+    "SELECT * FROM query_table('layer_' || 'quality')": 2,
 }
 
 
@@ -267,7 +272,8 @@ def test_reading_works_in_all_its_forms(store, query, n_rows):
 
 def test_the_views_are_listed_first_of_all_by_show_tables(store):
     names = run(store, "SHOW TABLES")["name"].to_pylist()
-    assert {"scans", "reductions", "samples", "activations", "points", "layers"} <= set(names)
+    views = {"scans", "reductions", "samples", "activations", "points", "layers", "results", "layer_quality"}
+    assert views <= set(names)
     assert not [name for name in names if "parquet" in name or "/" in name]
 
 

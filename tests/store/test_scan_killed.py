@@ -9,7 +9,8 @@ import time
 import pytest
 
 from llm_mri_store.store.catalogue import find_scan, open_store
-from llm_mri_store.store.connection import fetch, select
+from llm_mri_store.store.connection import fetch
+from llm_mri_store.store.selection import select
 from llm_mri_store.store.verify import verify_store
 from tests.conftest import make_records
 from tests.store.processes import killed_afterwards, outcome, scan, start, wait_for

@@ -3,9 +3,10 @@ import shutil
 
 import pytest
 
+from llm_mri_store import schema
 from llm_mri_store.errors import UnknownName
 from llm_mri_store.store.verify import verify_store
-from tests.store.stores import random_store, tree_digest, write_scan
+from tests.store.stores import TRIAL_KIND, random_store, tree_digest, write_quality, write_scan, write_trial
 
 FILES = [
     "scans/big/scan.json",
@@ -15,6 +16,10 @@ FILES = [
     "scans/big/reductions/pca-2/reduction.json",
     "scans/big/reductions/pca-2/reducer.safetensors",
     "scans/big/reductions/pca-2/points/layer=01.parquet",
+    "scans/big/results/layer_quality/default/result.json",
+    "scans/big/results/layer_quality/default/layer_quality.parquet",
+    "scans/big/reductions/pca-2/results/trial/first/result.json",
+    "scans/big/reductions/pca-2/results/trial/first/draws.parquet",
 ]
 
 
@@ -22,6 +27,10 @@ FILES = [
 def sound(tmp_path_factory):
     store = random_store(tmp_path_factory.mktemp("sound") / "store", n=100, n_layers=2)
     write_scan(store.root, "other", labels=["a", "b"])
+    write_quality(store, "big")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(schema.RESULT_KINDS, "trial", TRIAL_KIND)
+        write_trial(store)
     return store
 
 
@@ -50,6 +59,10 @@ def test_desktop_files_are_no_problem(store):
         "scans/big/chunks",
         "scans/big/chunks/000000",
         "scans/big/reductions",
+        "scans/big/results",
+        "scans/big/results/layer_quality",
+        "scans/big/results/layer_quality/default",
+        "scans/big/reductions/pca-2/results/trial/first",
     ):
         (store.root / folder / ".DS_Store").write_text("x")
     assert verify_store(store) == []
@@ -126,6 +139,11 @@ def test_a_scan_without_its_record_is_named(store):
         "scans/big/chunks/000000/deep/notes.txt",
         "scans/big/reductions/notes.txt",
         "scans/big/reductions/pca-2/points/layer=09.parquet",
+        "scans/big/results/notes.txt",
+        "scans/big/results/layer_quality/notes.txt",
+        "scans/big/results/layer_quality/default (2)/result.json",
+        "scans/big/results/layer_quality/default/notes.txt",
+        "scans/big/reductions/pca-2/results/trial/first/deep/notes.txt",
     ],
 )
 def test_an_extra_file_is_named(store, name):
@@ -158,6 +176,7 @@ def test_a_missing_chunk_is_a_gap_unless_it_is_the_last(store):
     assert verify_store(store, "big") == []
     store = type(store)(store.root)
     shutil.rmtree(store.root / "scans/big/reductions")
+    shutil.rmtree(store.root / "scans/big/results")
     shutil.copytree(store.root / "scans/big/chunks/000000", store.root / "scans/big/chunks/000001")
     shutil.rmtree(store.root / "scans/big/chunks/000000")
     assert "scans/big/chunks/000000" in places(store)
@@ -193,6 +212,7 @@ def test_any_edited_value_of_a_record_is_found(store, name):
 
 
 def test_a_reduction_of_other_activations_is_named(store):
+    shutil.rmtree(store.root / "scans/big/reductions/pca-2/results")
     before = store.root / "scans/big/reductions"
     kept = shutil.move(before, store.root.parent / "reductions")
     shutil.rmtree(store.root / "scans/big")
@@ -202,6 +222,35 @@ def test_a_reduction_of_other_activations_is_named(store):
     (problem,) = verify_store(store)
     assert problem.where == "scans/big/reductions/pca-2/reduction.json"
     assert "other activations" in problem.what
+
+
+def test_a_result_of_other_activations_or_another_reduction_is_named(store):
+    big = store.scan("big")
+    of_scan, of_reduction = big.results() / "layer_quality", big.results("pca-2") / "trial"
+    kept = [shutil.move(folder, store.root.parent / folder.name) for folder in (of_scan, of_reduction)]
+    shutil.rmtree(big.folder)
+    random_store(store.root, n=100, n_layers=2, seed=1)
+    for folder, before in zip((of_scan, of_reduction), kept, strict=True):
+        folder.parent.mkdir()
+        shutil.move(before, folder)
+    problems = verify_store(store)
+    assert {one.where for one in problems} == {FILES[7], FILES[9]}
+    assert all("other activations, or from another reduction" in one.what for one in problems)
+
+
+def test_a_result_that_was_moved_to_another_name_is_named(store):
+    folder = store.scan("big").results() / "layer_quality"
+    (folder / "default").rename(folder / "other")
+    (problem,) = verify_store(store)
+    assert problem.where == "scans/big/results/layer_quality/other/result.json"
+    assert "it says it is result 'default'" in problem.what
+
+
+def test_results_of_a_kind_that_only_a_later_version_knows_are_checked_all_the_same(store):
+    assert "trial" not in schema.RESULT_KINDS
+    folder = store.scan("big").results("pca-2")
+    (folder / "trial").rename(folder / "trail")
+    assert places(store) == {"scans/big/reductions/pca-2/results/trail/first/result.json"}
 
 
 def test_one_scan_is_verified_alone(store):
