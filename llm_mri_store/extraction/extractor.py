@@ -16,10 +16,12 @@ from llm_mri_store.extraction.capture import Capture, Reading
 from llm_mri_store.extraction.choices import AUTOCAST_DTYPES
 from llm_mri_store.extraction.encoding import EncodedText
 from llm_mri_store.extraction.landing import Landing
+from llm_mri_store.extraction.memory import give_back_memory
 from llm_mri_store.extraction.models import LoadedModel
 
 CPU_BATCH_TOKENS: Final = 2048
 GPU_BATCH_TOKENS: Final = 16_384
+_TRIMMED_EVERY: Final = 4
 
 BatchCallback = Callable[[Sequence[int], int], None]
 """Told after each batch: positions of its texts among those given, and their real tokens."""
@@ -78,17 +80,19 @@ def extract(
     lengths = [text.n_tokens for text in texts]
     batches = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=not model.traits.ignores_padding)
     with Capture(model.module, readings) as capture, _precision(model):
-        for batch in batches:
+        for nth, batch in enumerate(batches, start=1):
             tokens = [
-                (row, position, row_ends[place] + nth)
+                (row, position, row_ends[place] + offset)
                 for row, place in enumerate(batch)
-                for nth, position in enumerate(kept[place])
+                for offset, position in enumerate(kept[place])
             ]
             buffers = _forward(model, [texts[place] for place in batch], tokens, capture, batch_tokens)
             of_tokens = np.asarray([one[2] for one in tokens], dtype=np.intp)
             landing.take(
                 buffers, [of_tokens if reading.pooling == "tokens" else batch for reading in readings]
             )
+            if nth % _TRIMMED_EVERY == 0:
+                give_back_memory()
             if on_batch is not None:
                 on_batch(batch.tolist(), sum(lengths[place] for place in batch))
     return landing.finish()

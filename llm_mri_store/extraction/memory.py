@@ -1,0 +1,28 @@
+"""Gives memory back to the operating system that the C library keeps after it was freed."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from functools import cache
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    """Glibc's ``malloc_trim``; None on a system whose C library has none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
+
+
+def give_back_memory() -> None:
+    """Returns freed pages to the operating system, where the C library can.
+
+    Batches differ in shape, and each leaves holes in the heap that the next does not quite fit: without
+    this a scan of MiniLM grows by some 5 MB a batch for its first hundred batches.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
