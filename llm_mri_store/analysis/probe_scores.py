@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import stats
 
-from llm_mri_store.analysis.probe_spec import BASELINES, FEATURES, METRICS, Metric
+from llm_mri_store.analysis.probe_spec import BASELINES, FEATURES, METRICS, TWIN, Metric
 from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.schema import LAYER
 
@@ -233,7 +233,7 @@ def _series(rows: list[dict[str, float]]) -> _Series:
 
 
 def _in_order(keys: Iterable[_Key]) -> list[_Key]:
-    order: list[str] = [*FEATURES, *BASELINES]
+    order: list[str] = [*FEATURES, TWIN, *BASELINES]
     metrics: list[str] = [*METRICS]
     return sorted(
         keys,

@@ -31,6 +31,9 @@ FEATURES: Final[tuple[Features, ...]] = ("activations", "points", "cells")
 Baseline = Literal["shuffled", "n_tokens", "majority"]
 BASELINES: Final[tuple[Baseline, ...]] = ("shuffled", "n_tokens", "majority")
 
+TWIN: Final = "random_weights"
+"""What scores call the activations of a model of the same build whose weights were drawn at random."""
+
 _PCA: Final = ReductionSpec(method="pca")
 
 

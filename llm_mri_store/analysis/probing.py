@@ -8,7 +8,15 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.analysis.probe import score_folds
-from llm_mri_store.analysis.probe_spec import BASELINES, METRICS, Features, Metric, ProbeSamples, ProbeSpec
+from llm_mri_store.analysis.probe_spec import (
+    BASELINES,
+    METRICS,
+    TWIN,
+    Features,
+    Metric,
+    ProbeSamples,
+    ProbeSpec,
+)
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.records import ProgressCallback, ReductionSpec, no_progress
 from llm_mri_store.store.arrays import is_ok, sample_column, stored_activations
@@ -25,6 +33,7 @@ def probe_reduction(
     n_repeats: int = 5,
     seed: int = 0,
     metrics: Sequence[Metric] = METRICS,
+    is_twin: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> pa.Table:
     """Scores of linear probes of every layer, fold by fold (see ``analysis.probe.score_folds``).
@@ -42,6 +51,8 @@ def probe_reduction(
         n_repeats: repeats of the folds.
         seed: of folds and shuffled labels.
         metrics: which scores.
+        is_twin: only its activations are scored, under the name ``random_weights``; folds are those of its
+            original, as they depend on labels and groups alone.
         progress: told after each fold of each layer.
 
     Raises:
@@ -62,21 +73,25 @@ def probe_reduction(
         dtype=scan.spec.dtype,
     )
     spec = ProbeSpec(
-        features=_features(reduction.record.spec),
-        baselines=BASELINES,
+        features=("activations",) if is_twin else _features(reduction.record.spec),
+        baselines=() if is_twin else BASELINES,
         reduction=reduction.record.spec,
         metrics=tuple(metrics),
         n_splits=n_splits,
         n_repeats=n_repeats,
         seed=seed,
     )
-    return score_folds(
+    scores = score_folds(
         reduction.layers,
         lambda layer: stored_activations(scan, layer)[places],
         samples,
         spec=spec,
         progress=progress,
     )
+    if not is_twin:
+        return scores
+    place = scores.schema.get_field_index("features")
+    return scores.set_column(place, "features", pa.repeat(pa.scalar(TWIN), scores.num_rows))
 
 
 def _features(spec: ReductionSpec) -> tuple[Features, ...]:

@@ -28,6 +28,7 @@ _GRID_QUERIES: Final = frozenset(
         "label_shares",
         "layer_information",
         "paths",
+        "step_information",
     }
 )
 """Queries about cells: they need a reduction that has a grid."""

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from llm_mri_store.api.inference_results import ContrastResult
 from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.api.store import Store
 from llm_mri_store.errors import ModelError
@@ -29,10 +30,12 @@ class DemoResult:
 
     Attributes:
         reduction: the demo's reduction.
+        contrast: where the two labels that lie far apart differ.
         pages: what is shown -> the file that shows it.
     """
 
     reduction: Reduction
+    contrast: ContrastResult
     pages: dict[str, Path]
 
 
@@ -51,7 +54,7 @@ def offline_model() -> Path:
 def run_demo(
     out: Path, *, progress: ProgressCallback = no_progress, say: Callable[[str], None] = lambda _: None
 ) -> DemoResult:
-    """Scans the embedded corpus, reduces it, and draws its maps and graphs.
+    """Scans the embedded corpus, reduces it, draws its maps and graphs, and tests a difference.
 
     Args:
         out: folder for the store and the pages; made if there is none.
@@ -80,6 +83,8 @@ def run_demo(
     )
     say("reduce: PCA to 2 components and a 10 x 10 grid, layer by layer")
     reduction = scan.reduce("pca", n_components=2, grid=10, progress=progress)
+    say(f"contrast: {' against '.join(FAR_LABELS)}, 4,999 relabelings")
+    contrast = reduction.contrast(*FAR_LABELS, progress=progress)
     last = reduction.layers[-1]
     drawings: dict[str, tuple[str, Callable[[], TopLevelMixin]]] = {
         "every layer and label": ("layers.html", reduction.plot.heatmaps),
@@ -95,9 +100,13 @@ def run_demo(
             "graph-close.html",
             lambda: reduction.plot.graph(CLOSE_LABELS),
         ),
+        "where two labels differ, beyond chance": (
+            "contrast.html",
+            lambda: reduction.plot.contrast(contrast),
+        ),
     }
     pages = {}
     for place, (what, (file, draw)) in enumerate(drawings.items()):
         say(f"draw {place + 1} of {len(drawings)}: {what}")
         pages[what] = save_chart(draw(), out / file)
-    return DemoResult(reduction=reduction, pages=pages)
+    return DemoResult(reduction=reduction, contrast=contrast, pages=pages)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import networkx as nx
 
 from llm_mri_store import charts
+from llm_mri_store.api import plot_titles
 
 if TYPE_CHECKING:
     import altair as alt
 
+    from llm_mri_store.api.inference_results import ComparisonResult, ContrastResult, InformationResult
     from llm_mri_store.api.reduction import Reduction
     from llm_mri_store.api.table import Table
 
@@ -147,6 +149,79 @@ class Plot:
             metric=metric,
             title=f"Reading the {target} layer by layer: {metric.replace('_', ' ')}",
             subtitle=self._provenance(),
+        )
+
+    def contrast(self, found: ContrastResult, *, alpha: float = 0.05) -> alt.TopLevelMixin:
+        """Map of a contrast, layer by layer: colours of the difference, lines around what passes.
+
+        Args:
+            found: of ``Reduction.contrast``; with strata its differences within them are drawn.
+            alpha: level of the family-wise p.
+
+        Raises:
+            InvalidInput: the level cannot be used.
+        """
+        facts, layers = found.facts, found.layers.rows()
+        flat = [row["layer"] for row in layers if row["is_degenerate"]]
+        also = [row["layer"] for row in layers if row["also_in_twin"]]
+        notes = [
+            *Plot(found.reduction)._provenance(),
+            *plot_titles.design_notes(facts),
+            *plot_titles.degenerate_note(flat),
+            *plot_titles.twin_note(facts, also),
+        ]
+        return charts.contrast_chart(
+            found.cells.arrow,
+            name_a=found.a,
+            name_b=found.b,
+            title=plot_titles.contrast_title(facts),
+            subtitle=notes,
+            value="adjusted_difference" if facts["strata"] else "difference",
+            alpha=alpha,
+            degenerate_layers=flat,
+            also_in_twin=also,
+        )
+
+    def information(
+        self, found: InformationResult | None = None, *, alpha: float = 0.05
+    ) -> alt.TopLevelMixin:
+        """Bits that the cell tells of the label, layer by layer and step by step, against chance.
+
+        Args:
+            found: of ``Reduction.information``; of all labels if not given. A twin in it is drawn beside.
+            alpha: level of the family-wise p.
+
+        Raises:
+            InvalidInput: the level cannot be used, or as ``Reduction.information``.
+        """
+        shown = found if found is not None else self.reduction.information()
+        return charts.information_chart(
+            shown.layers.arrow,
+            shown.steps.arrow,
+            label_entropy=shown.layers["label_entropy"][0],
+            title=plot_titles.information_title(shown.facts),
+            subtitle=[*Plot(shown.reduction)._provenance(), *plot_titles.design_notes(shown.facts)],
+            alpha=alpha,
+        )
+
+    def comparison(self, found: ComparisonResult, *, alpha: float = 0.05) -> alt.TopLevelMixin:
+        """Distances between the graphs of two sides against chance, and their metrics side by side.
+
+        Args:
+            found: of ``Reduction.compare``.
+            alpha: level of the family-wise p.
+
+        Raises:
+            InvalidInput: the level cannot be used.
+        """
+        return charts.comparison_chart(
+            found.distances.arrow,
+            found.metrics.arrow,
+            name_a=found.a,
+            name_b=found.b,
+            title=plot_titles.comparison_title(found.facts),
+            subtitle=[*Plot(found.reduction)._provenance(), *plot_titles.design_notes(found.facts)],
+            alpha=alpha,
         )
 
     def save_graph(self, graph: nx.DiGraph[str], path: str | Path) -> None:

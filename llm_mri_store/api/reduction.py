@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.analysis import questions
+from llm_mri_store.api import inference
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput, ReductionError, UnknownName
 from llm_mri_store.records import LayerDiagnostics, ProgressCallback, ReductionSpec, no_progress
@@ -21,6 +22,7 @@ from llm_mri_store.store.selection import Selection, select
 if TYPE_CHECKING:
     import networkx as nx
 
+    from llm_mri_store.analysis.kept_results import Place
     from llm_mri_store.analysis.probe_spec import Metric
     from llm_mri_store.api.plot import Plot
     from llm_mri_store.api.scan import Scan
@@ -63,6 +65,13 @@ class Reduction:
 
     def _entry(self) -> catalogue.ReductionEntry:
         return catalogue.find_reduction(catalogue.find_scan(self._store, self.scan_name), self.name)
+
+    def _place(self) -> Place:
+        from llm_mri_store.analysis.kept_results import Place
+
+        scan = catalogue.find_scan(self._store, self.scan_name)
+        reduction = catalogue.find_reduction(scan, self.name)
+        return Place(store=self._store, scan=scan, reduction=reduction)
 
     def _selection(self) -> Selection:
         return select(self._store, [self.scan_name], self.name)
@@ -223,16 +232,44 @@ class Reduction:
 
         return Table(node_metrics(self.graph(labels), seed=seed))
 
+    # Tests: methods that stand in api/inference.py.
+    contrast = inference.contrast
+    contrast_labels = inference.contrast_labels
+    edge_tests = inference.edge_tests
+    compare = inference.compare
+    information = inference.information
+    find_twin = inference.find_twin
+    twin_names = inference.twin_names
+    twin_commands = inference.twin_commands
+
     def probe_folds(
-        self, *, progress: ProgressCallback = no_progress, **options: Unpack[ProbeOptions]
+        self,
+        *,
+        twin: str | None = None,
+        progress: ProgressCallback = no_progress,
+        **options: Unpack[ProbeOptions],
     ) -> Table:
         """The scores of ``probe`` fold by fold: layer, features, metric, repeat, fold, score, n_train ..."""
         from llm_mri_store.analysis.probing import probe_reduction
+        from llm_mri_store.analysis.twins import as_twin
 
-        scan = catalogue.find_scan(self._store, self.scan_name)
-        return Table(probe_reduction(scan, self._entry(), progress=progress, **options))
+        other = None if twin is None else self.find_twin(twin)._place()
+        here = self._place()
+        scores = [probe_reduction(here.scan, here.reduction, progress=progress, **options)]
+        if other is not None:
+            told = as_twin(progress)
+            scores.append(
+                probe_reduction(other.scan, other.reduction, is_twin=True, progress=told, **options)
+            )
+        return Table(pa.concat_tables(scores))
 
-    def probe(self, *, progress: ProgressCallback = no_progress, **options: Unpack[ProbeOptions]) -> Table:
+    def probe(
+        self,
+        *,
+        twin: str | None = None,
+        progress: ProgressCallback = no_progress,
+        **options: Unpack[ProbeOptions],
+    ) -> Table:
         """How well a linear probe reads the label from each layer, and what of it points and cells keep.
 
         Logistic regression on the full activations, on points and on one-hot cells, whose reducer is
@@ -240,6 +277,8 @@ class Reduction:
         them: the most frequent label, shuffled labels, the number of tokens alone.
 
         Args:
+            twin: a scan of random weights over the same texts, as for ``contrast``: its activations are
+                scored on the same folds, as ``random_weights``.
             progress: told after each fold of each layer.
             **options: ``target``, the label or a covariate; ``groups``, a covariate whose values stay in
                 one fold; ``n_splits`` (5), ``n_repeats`` (5), ``seed`` (0), ``metrics``.
@@ -249,12 +288,13 @@ class Reduction:
             0.95, corrected for overlapping folds), n_folds, n_samples, n_labels.
 
         Raises:
-            UnknownName: there is no such column or metric.
-            InvalidInput: a label has fewer samples than there are folds.
+            UnknownName: there is no such column, metric or scan.
+            InvalidInput: a label has fewer samples than there are folds, or the twin is none.
         """
         from llm_mri_store.analysis.probe_scores import summarise_scores
 
-        return Table(summarise_scores(self.probe_folds(progress=progress, **options).arrow))
+        folds = self.probe_folds(twin=twin, progress=progress, **options)
+        return Table(summarise_scores(folds.arrow))
 
     def scan(self) -> Scan:
         """The scan it reduces."""
@@ -296,10 +336,6 @@ class Reduction:
     def map_quality(self) -> Table:
         """What to know of each layer before its map is read: the named query ``map_quality``."""
         return self.ask("map_quality")
-
-    def information(self) -> Table:
-        """How much the cell tells of the label, in bits, per layer: the query ``layer_information``."""
-        return self.ask("layer_information")
 
     def points(self, layer: int) -> npt.NDArray[np.float32]:
         """The points of a layer, float32 (samples, components); NaN where a sample has none.

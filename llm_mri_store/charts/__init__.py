@@ -1,5 +1,7 @@
 """Tables and graphs as Altair charts; computes no statistic."""
 
+from llm_mri_store.charts.comparison import comparison_chart
+from llm_mri_store.charts.contrast import contrast_chart
 from llm_mri_store.charts.export import (
     OFFLINE_POLICY,
     TOOLTIP_STYLE,
@@ -14,6 +16,7 @@ from llm_mri_store.charts.graph_colours import node_colours
 from llm_mri_store.charts.graph_layout import count_crossings, layered_positions
 from llm_mri_store.charts.graph_scales import EDGE_WIDTH_PX
 from llm_mri_store.charts.heatmap import heatmap_chart, heatmap_layers_chart
+from llm_mri_store.charts.information import information_chart
 from llm_mri_store.charts.probe import probe_chart
 from llm_mri_store.charts.theme import apply_theme
 
@@ -24,10 +27,13 @@ __all__ = [
     "apply_theme",
     "chart_page",
     "chart_specification",
+    "comparison_chart",
+    "contrast_chart",
     "count_crossings",
     "heatmap_chart",
     "heatmap_layers_chart",
     "inert_json",
+    "information_chart",
     "layered_positions",
     "node_colours",
     "nrag_chart",

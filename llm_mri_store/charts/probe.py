@@ -50,6 +50,7 @@ _LOOKS: Final = {
     "activations": _Look("activations", CATEGORICAL[0], "circle"),
     "points": _Look("points", CATEGORICAL[1], "square"),
     "cells": _Look("cells", CATEGORICAL[2], "triangle-up"),
+    "random_weights": _Look("random weights", CATEGORICAL[4], None, (5, 2)),
     "shuffled": _Look("shuffled labels", QUIET_INK, None, (2, 2)),
     "n_tokens": _Look("number of tokens alone", CATEGORICAL[3], None, (6, 3)),
     "majority": _Look("chance: most frequent label", INK, None, (1, 3)),

@@ -20,6 +20,9 @@ QUIET_INK: Final = "#57606a"
 GRID: Final = "#e4e6e8"
 PAPER: Final = "#ffffff"
 
+CHANCE: Final = "#d3d7dc"
+"""Colour of the band of what chance alone gives."""
+
 EMPTY: Final = "#f6f7f8"
 """Colour of a cell without samples."""
 
@@ -54,6 +57,26 @@ DIVERGING: Final = (
 """Two labels: the first blue, the second orange; the middle is a grey that shows on white paper.
 
 Blue and orange stay apart in protanopia, deuteranopia and tritanopia.
+"""
+
+DIFFERENCE: Final = (
+    "#772e00",
+    "#9b4602",
+    "#b46731",
+    "#c18e69",
+    "#ccb39f",
+    "#d6d8d9",
+    "#a1bace",
+    "#6c9bc4",
+    "#367bba",
+    "#025aa3",
+    "#013c79",
+)
+"""A minus B: the first label's blue where A has more, the second's orange where B has; nothing is light grey.
+
+OKLCH with lightness falling from 0.88 in the middle in equal steps to 0.36 (hue 255) and 0.40 (hue 45), so
+that the size of a difference shows in grey too, and no difference is told from ``EMPTY``. The two sides stay
+apart in protanopia, deuteranopia and tritanopia.
 """
 
 CATEGORICAL: Final = (

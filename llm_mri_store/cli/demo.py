@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from llm_mri_store.cli.inference_page import Page
 from llm_mri_store.cli.options import quiet_option
 from llm_mri_store.cli.output import print_rich, say, showing_progress
 
@@ -22,8 +23,8 @@ from llm_mri_store.cli.output import print_rich, say, showing_progress
 def demo(out: Path, quiet: bool) -> None:
     """The whole tour on an embedded corpus and an offline model.
 
-    300 texts of five labels through a trained MiniLM: scan, reduce, maps, graphs, metrics. Prints what
-    it found and where the pages are.
+    300 texts of five labels through a trained MiniLM: scan, reduce, maps, graphs, metrics, a contrast.
+    Prints what it found and where the pages are.
     """
     from llm_mri_store.api.demo import run_demo
     from llm_mri_store.api.table import rich_table
@@ -33,11 +34,15 @@ def demo(out: Path, quiet: bool) -> None:
     reduction = result.reduction
     print_rich("\nHow much a text's cell tells of its label, layer by layer (bits; bias-corrected):")
     columns = ["layer", "n", "n_cells", "information_corrected", "label_entropy", "share_of_entropy"]
-    print_rich(rich_table(reduction.information().arrow.select(columns)))
-    print_rich("The graph of each label, and of all of them (docs/metrics.md defines the numbers):")
+    print_rich(rich_table(reduction.ask("layer_information").arrow.select(columns)))
+    print_rich("Where astronomy and cooking differ, beyond chance:\n")
+    Page(rows=None, methods=False, form="table", output=None, quiet=True).show_contrast(result.contrast)
+    print_rich("\nThe graph of each label, and of all of them (docs/metrics.md defines the numbers):")
     columns = ["graph", "n_nodes", "n_edges", "mean_degree", "mean_strength", "density", "assortativity"]
     print_rich(rich_table(reduction.metrics().arrow.select(columns)))
     print_rich("Pages to open in a browser:")
     for what, page in result.pages.items():
         click.echo(f"  {page}  ({what})")
-    click.echo(f"\nAsk the store yourself:\n  llm-mri sql heatmap -p layer=6 --store {out / 'store'}")
+    click.echo("\nAsk the store yourself:")
+    click.echo(f"  llm-mri sql heatmap -p layer=6 --store {out / 'store'}")
+    click.echo(f"  llm-mri contrast cooking gardening --store {out / 'store'}")

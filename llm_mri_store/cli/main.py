@@ -9,6 +9,7 @@ import click
 
 from llm_mri_store.cli.demo import demo
 from llm_mri_store.cli.imports import import_
+from llm_mri_store.cli.inference import compare, contrast, edges, information
 from llm_mri_store.cli.probe import probe
 from llm_mri_store.cli.questions import graph, heatmap, metrics
 from llm_mri_store.cli.reductions import reduce
@@ -69,6 +70,10 @@ for command in (
     heatmap,
     graph,
     metrics,
+    contrast,
+    edges,
+    compare,
+    information,
     probe,
     sql,
 ):

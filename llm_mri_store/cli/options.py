@@ -63,6 +63,15 @@ def scan_argument(command: CommandT) -> CommandT:
     return click.argument("scan_name", metavar="[SCAN]", required=False)(command)
 
 
+def twin_option(command: CommandT) -> CommandT:
+    """``--twin``."""
+    return click.option(
+        "--twin",
+        metavar="SCAN[/REDUCTION]",
+        help="A scan of the same texts with --random-weights: tell what it shows as well.",
+    )(command)
+
+
 def quiet_option(command: CommandT) -> CommandT:
     """``--quiet``."""
     return click.option("-q", "--quiet", is_flag=True, help="No progress and no talk on stderr.")(command)

@@ -15,6 +15,7 @@ from llm_mri_store.cli.options import (
     reduction_option,
     scan_argument,
     store_option,
+    twin_option,
 )
 from llm_mri_store.cli.output import print_rows, say_written, showing_progress
 from llm_mri_store.cli.questions import CHART_ENDINGS
@@ -30,6 +31,7 @@ from llm_mri_store.cli.questions import CHART_ENDINGS
 @click.option("--repeats", "n_repeats", type=int, default=5, show_default=True, help="Repeats of the folds.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of folds and shuffled labels.")
 @click.option("--metric", default="balanced_accuracy", show_default=True, help="Which score to show.")
+@twin_option
 @format_option
 @output_option(".html .svg .png (charts) .csv .json .parquet (rows)")
 @quiet_option
@@ -43,6 +45,7 @@ def probe(
     n_repeats: int,
     seed: int,
     metric: str,
+    twin: str | None,
     form: str,
     output: Path | None,
     quiet: bool,
@@ -60,6 +63,7 @@ def probe(
             n_repeats=n_repeats,
             seed=seed,
             metrics=[metric],  # type: ignore[list-item]
+            twin=twin,
             progress=progress,
         )
     if output is not None and output.suffix.lower() in CHART_ENDINGS - {".json"}:

@@ -82,6 +82,9 @@ def refuse_bad_request(request: ScanRequest) -> None:
     ):
         if value is not None and value < 1:
             raise InvalidInput(f"{option} must be at least 1, got {value}")
+    seed = request.model.random_weights
+    if seed is not None and (isinstance(seed, bool) or seed < 0):
+        raise InvalidInput(f"random weights are drawn with a seed, a whole number from 0 on; got {seed}")
     if not request.sites or not request.poolings:
         raise InvalidInput("a scan needs at least one site and one pooling")
     for pooling in request.poolings:

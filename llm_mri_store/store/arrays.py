@@ -84,6 +84,6 @@ def points_by_layer(reduction: ReductionEntry) -> Iterator[tuple[int, Float32]]:
 
 def _vectors(path: Path, column: str) -> Float32:
     vectors = read_parquet(path, [column])[column].combine_chunks()
-    flat = vectors.values.to_numpy(zero_copy_only=False).reshape(len(vectors), -1)
+    flat = vectors.values.to_numpy(zero_copy_only=False).reshape(len(vectors), vectors.type.list_size)
     absent = vectors.is_null().to_numpy(zero_copy_only=False)
     return np.where(absent[:, None], np.float32(np.nan), flat)

@@ -28,7 +28,7 @@ from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
 DESKTOP_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What desktops leave in folders they have shown."""
 
-_VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
+_VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "pyarrow", "numpy", "scipy")
 
 
 def versions() -> dict[str, str]:

@@ -389,7 +389,7 @@ def test_fault_25_every_layer_is_read_at_the_same_place_and_named_as_what_it_is(
         behind = model.ln_f(torch.from_numpy(scan.activations(2)[0])).numpy()
     np.testing.assert_allclose(scan.activations(1)[0], states[1][0, -1].numpy(), atol=1e-5)
     np.testing.assert_allclose(behind, states[-1][0, -1].numpy(), atol=1e-5)
-    with pytest.raises(UnknownName, match="site 'feed-forward'.*there are: residual, final_norm, mlp"):
+    with pytest.raises(UnknownName, match=r"site 'feed-forward'.*there are: residual, final_norm, mlp"):
         scanned(Store(tmp_path / "other"), tiny_gpt2, records, site="feed-forward")
 
 

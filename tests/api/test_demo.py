@@ -27,7 +27,7 @@ def test_every_text_of_the_corpus_is_its_own():
 
 
 def test_the_demo_makes_pages_that_open_offline(demo):
-    assert len(demo.pages) == 4
+    assert len(demo.pages) == 5
     for page in demo.pages.values():
         content = page.read_text()
         assert content.lstrip().lower().startswith("<!doctype html>")
@@ -73,9 +73,16 @@ def test_close_labels_share_more_of_their_graphs_than_far_ones(demo):
 
 
 def test_the_last_layer_tells_the_label_best(demo):
-    bits = demo.reduction.information()["information_corrected"]
+    bits = demo.reduction.ask("layer_information")["information_corrected"]
     assert bits[-1] == max(bits)
     assert bits[-1] > 4 * bits[0]
+
+
+def test_the_demo_tests_what_it_shows(demo):
+    peaks = demo.contrast.peaks().rows()
+    assert {row["more_of"] for row in peaks} == {"astronomy", "cooking"}
+    assert all(len(row["words"]) == 5 and row["texts"] for row in peaks)
+    assert "4,999 relabelings" in repr(demo.contrast)
 
 
 def test_first_token_at_the_embedding_is_degenerate_and_said_so(minilm, tmp_path):

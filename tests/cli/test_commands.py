@@ -162,7 +162,24 @@ def test_reduce_like_applies_another_reduction(tiny_store, tiny_bert, tiny_corpu
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "scan", "reduce", "ls", "show", "verify", "rm", "heatmap", "graph", "metrics", "sql"]
+    "command",
+    [
+        "demo",
+        "scan",
+        "reduce",
+        "ls",
+        "show",
+        "verify",
+        "rm",
+        "heatmap",
+        "graph",
+        "metrics",
+        "contrast",
+        "edges",
+        "compare",
+        "information",
+        "sql",
+    ],
 )
 def test_every_command_explains_itself(command):
     assert "Usage:" in ok(command, "--help").stdout

@@ -38,6 +38,8 @@ def test_help_loads_nothing_heavy(tmp_path):
         ["show"],
         ["heatmap", "--layer", "2"],
         ["verify"],
+        ["contrast", "a", "b", "--permutations", "19"],
+        ["information", "--permutations", "19"],
     ],
 )
 def test_asking_the_store_loads_no_model_library(tiny_store, words):

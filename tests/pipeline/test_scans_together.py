@@ -151,6 +151,7 @@ def test_where_it_was_read_is_recorded(store, tiny_gpt2):
         ({"token_label_column": "tags"}, InvalidInput, "--pooling tokens"),
         ({"poolings": ["tokens"], "token_step": 0}, InvalidInput, "--every must be at least 1"),
         ({"workers": 0}, InvalidInput, "--workers must be at least 1"),
+        ({"random_weights": True}, InvalidInput, "drawn with a seed"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(store, tiny_bert, options, error, words):

@@ -19,6 +19,7 @@ from tests.store.stores import (
     write_quality,
     write_reduction,
     write_scan,
+    write_tests,
     write_trial,
 )
 
@@ -32,6 +33,7 @@ def store(_trials, tmp_path_factory):
     write_quality(store, "other")
     for name in ("pca-2", "flat"):
         write_trial(store, name.upper(), reduction=name)
+    write_tests(store)
     return store
 
 
@@ -53,6 +55,11 @@ def shell(store, monkeypatch):
         con.execute((sql_folder() / file).read_text())
     statement = re.search(r"-- +(CREATE VIEW layer_quality AS)\n-- +(FROM .*;)", by_hand)
     con.execute(" ".join(statement.groups()).replace("llm-mri-store/", "store/").replace("/news/", "/big/"))
+    for table in {
+        table for kind in schema.RESULT_KINDS.values() if kind.of_reduction for table in kind.tables
+    }:
+        files = f"store/scans/big/reductions/pca-2/results/*/*/{table}.parquet"
+        con.execute(f"CREATE VIEW {table} AS FROM read_parquet('{files}')")
     yield con
     con.close()
 

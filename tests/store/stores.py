@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from llm_mri_store import schema
+from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.errors import LlmMriError
 from llm_mri_store.records import (
     ChunkRecord,
@@ -68,8 +69,12 @@ def write_scan(
     chunk_samples: int = 4,
     n_chunks: int | None = None,
     present: Sequence[str] = ("ok",),
+    **spec_fields: object,
 ) -> StorePaths:
-    """A scan whose activations are ``vectors`` (samples, layers, width), those of ``present`` status."""
+    """A scan whose activations are ``vectors`` (samples, layers, width), those of ``present`` status.
+
+    Fields of its spec may be given: ``random_weights=0``.
+    """
     n = len(labels)
     if vectors is None:
         vectors = np.random.default_rng(0).normal(size=(n, n_layers, width)).astype(np.float32)
@@ -79,6 +84,7 @@ def write_scan(
         **{field: getattr(spec, field) for field in spec.__dataclass_fields__ if field != "labels"},
         labels=tuple(sorted({label for label in labels if label is not None})),
     )
+    spec = replace(spec, **spec_fields)
     store = ensure_store(root)
     with scan_lock(store, name) as staging:
         begin_scan(store, name, spec, staging=staging, notes=())
@@ -233,6 +239,42 @@ def write_quality(store: StorePaths, scan_name: str, name: str = "default") -> R
     rows = pa.table({column: values[kind] for column, kind in columns.items()})
     spec = ResultSpec(kind="layer_quality", name=name, parameters={"by": "hand"})
     return save_result(store, find_scan(store, scan_name), spec, {"layer_quality": rows})
+
+
+def write_tests(store: StorePaths, reduction: str = "pca-2") -> None:
+    """Tests of every kind of a reduction of scan ``big``, each with more than one row in every table."""
+    chosen = Reduction(store, "big", reduction)
+    few = {"n_permutations": 39, "strata": "n_tokens", "n_bins": 2}
+    for b in ("b", "c"):
+        chosen.contrast("a", b, cluster_threshold=0.5, **few)
+    chosen.contrast_labels(**few)
+    chosen.edge_tests("a", "b", cluster_threshold=0.5, **few)
+    chosen.information(**few)
+    chosen.compare("a", "b", **few)
+
+
+def write_planted(
+    root: Path, name: str = "sky", *, planted: Sequence[int] = (1,), seed: int = 0, **fields: object
+) -> StorePaths:
+    """A scan of 90 samples of labels a, b, c in turn, cells at random but for 20 of a's at planted layers.
+
+    Those lie in cell (3, 3), and a's texts are about stars. Its reduction ``pca-2`` has 3 layers, of which
+    layer 0 is degenerate, and a grid of 4 x 4 cells.
+    """
+    rng, texts = np.random.default_rng(seed), np.random.default_rng(0)
+    labels = ["abc"[place % 3] for place in range(90)]
+    words = [" ".join(texts.choice(WORDS, size=4)) for _ in labels]
+    spoken = [
+        f"star {word} comet" if label == "a" else word for label, word in zip(labels, words, strict=True)
+    ]
+    cells = rng.integers(0, 4, size=(90, 3, 2))
+    of_a = [place for place, label in enumerate(labels) if label == "a"]
+    for layer in planted:
+        cells[of_a[:20], layer] = 3
+    vectors = rng.normal(size=(90, 3, 3)).astype(np.float32)
+    store = write_scan(root, name, labels=labels, texts=spoken, vectors=vectors, chunk_samples=64, **fields)
+    write_reduction(store, name, cells=cells, degenerate=[0])
+    return store
 
 
 def random_store(root: Path, *, n: int = 200, n_layers: int = 3, seed: int = 0, grid: int = 4) -> StorePaths:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from llm_mri_store.schema.result_kinds import COMPARISON as COMPARISON
+from llm_mri_store.schema.result_kinds import CONTRAST as CONTRAST
+from llm_mri_store.schema.result_kinds import EDGE_TEST as EDGE_TEST
+from llm_mri_store.schema.result_kinds import INFORMATION as INFORMATION
+from llm_mri_store.schema.result_kinds import LABEL_CONTRAST as LABEL_CONTRAST
+from llm_mri_store.schema.result_kinds import LAYER_QUALITY as LAYER_QUALITY
+from llm_mri_store.schema.result_kinds import RESULT as RESULT
+from llm_mri_store.schema.result_kinds import RESULT_KINDS as RESULT_KINDS
+from llm_mri_store.schema.result_kinds import TESTS as TESTS
+from llm_mri_store.schema.result_kinds import ResultKind as ResultKind
+from llm_mri_store.schema.result_kinds import result_schema as result_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,68 +85,6 @@ STORE_VIEWS: Final = (SCANS_VIEW, REDUCTIONS_VIEW)
 SCAN_VIEWS: Final = (SAMPLES_VIEW, ACTIVATIONS_VIEW, RESULTS_VIEW)
 REDUCTION_VIEWS: Final = (POINTS_VIEW, LAYERS_VIEW)
 STORED_PREFIX: Final = "stored_"
-
-RESULT: Final = "result"
-"""First column of every table of results: the name of the result a row belongs to."""
-LAYER_QUALITY: Final = "layer_quality"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultKind:
-    """A kind of analysis whose results are kept as rows.
-
-    Attributes:
-        tables: table -> its columns after ``result``, name -> Arrow type; a view of the table's name
-            shows the rows of every current result of the kind.
-        of_reduction: made from a reduction's points, kept and removed with it, and seen where it is chosen;
-            otherwise made from the scan alone.
-        way: the command that makes one, with ``{scan}`` for the scan's name.
-    """
-
-    tables: Mapping[str, Mapping[str, str]]
-    of_reduction: bool
-    way: str
-
-
-RESULT_KINDS: Final[dict[str, ResultKind]] = {
-    LAYER_QUALITY: ResultKind(
-        tables={
-            LAYER_QUALITY: {
-                LAYER: "int32",
-                "n_ok": "int64",
-                "n_not_finite": "int64",
-                "n_excluded": "int64",
-                "n_distinct": "int64",
-                "is_degenerate": "bool",
-                "relative_spread": "double",
-                "total_variance": "double",
-                "effective_rank": "double",
-                "n_rank_samples": "int64",
-                "anisotropy": "double",
-                "mean_norm": "double",
-                "n_outlier_dimensions": "int32",
-                "top_dimension": "int32",
-                "top_dimension_share": "double",
-            }
-        },
-        of_reduction=False,
-        way="llm-mri show {scan}",
-    ),
-}
-"""Kind -> its tables: what results a store can keep, and the views that show them."""
-
-
-def result_schema(kind: str, table: str) -> pa.Schema:
-    """Arrow schema of a table of results.
-
-    Returns:
-        result string, then the columns that ``RESULT_KINDS`` declares.
-    """
-    import pyarrow as pa
-
-    columns = RESULT_KINDS[kind].tables[table]
-    named = [pa.field(name, pa.type_for_alias(words)) for name, words in columns.items()]
-    return pa.schema([pa.field(RESULT, pa.string(), nullable=False), *named])
 
 
 class Status(StrEnum):
