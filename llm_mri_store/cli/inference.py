@@ -205,8 +205,9 @@ def edges(words: tuple[str, ...], **options: Any) -> None:
 def compare(words: tuple[str, ...], **options: Any) -> None:
     """Whether the graphs of labels A and B differ as wholes.
 
-    By distances between them and by their metrics. Without B, A is held against all other labels. SCAN may be SCAN/REDUCTION. The result is kept as rows: SQL
-    has them as the views tests, graph_distances and graph_metric_tests.
+    By distances between them and by their metrics. Without B, A is held against all other labels. SCAN may
+    be SCAN/REDUCTION. The result is kept as rows: SQL has them as the views tests, graph_distances and
+    graph_metric_tests.
     """
     chosen, labels = open_words(words, options)
     page = Page.of(options)
@@ -230,8 +231,8 @@ def compare(words: tuple[str, ...], **options: Any) -> None:
 def information(scan_name: str | None, labels: tuple[str, ...], **options: Any) -> None:
     """How much a sample's cell tells of its label, layer by layer.
 
-    In bits, beyond what labels handed out at random give: where the category is computed. SCAN may be SCAN/REDUCTION. The result is kept as
-    rows: SQL has them as the views tests and information.
+    In bits, beyond what labels handed out at random give: where the category is computed. SCAN may be
+    SCAN/REDUCTION. The result is kept as rows: SQL has them as the views tests and information.
     """
     chosen = open_reduction(options.pop("store_path"), scan_name, options.pop("reduction"))
     page = Page.of(options)
