@@ -98,7 +98,9 @@ def keep_result(
         AlreadyThere: the name that was given is taken by a test of other choices.
         InvalidInput: the name or a choice cannot be kept; or as ``make``.
     """
-    spec = ResultSpec(kind=kind, name=keeping.name or as_name(words), parameters=dict(parameters), seed=seed)
+    # In lower case: names that differ in case alone are one folder on some systems.
+    name = keeping.name or as_name(words).lower()
+    spec = ResultSpec(kind=kind, name=name, parameters=dict(parameters), seed=seed)
     if not keeping.save:
         refuse_bad_spec(spec, place.reduction)
         tables = {table: _declared(kind, table, rows) for table, rows in make().items()}

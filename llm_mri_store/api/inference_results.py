@@ -66,13 +66,16 @@ class ContrastResult:
         """
         return _passing(self.cells, alpha)
 
-    def peaks(self, *, alpha: float = 0.05, n_words: int = 5, n_texts: int = 3) -> Table:
+    def peaks(
+        self, *, alpha: float = 0.05, limit: int | None = None, n_words: int = 5, n_texts: int = 3
+    ) -> Table:
         """The clusters that pass, each by its peak: the cell of its largest absolute score.
 
         A cluster passes by its mass, by its peak, or by its peak with TFCE.
 
         Args:
             alpha: level of the family-wise p, in (0, 1]; 1 lists every cluster.
+            limit: clusters to list; all by default. Each takes a look at all texts of its layer.
             n_words: words of each peak.
             n_texts: texts of each peak.
 
@@ -90,6 +93,7 @@ class ContrastResult:
             self.clusters,
             (side_a, side_b),
             alpha=alpha,
+            limit=limit,
             n_words=n_words,
             n_texts=n_texts,
         )

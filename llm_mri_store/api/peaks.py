@@ -45,6 +45,7 @@ def peak_table(
     sides: tuple[Collection[str], Collection[str]],
     *,
     alpha: float,
+    limit: int | None,
     n_words: int,
     n_texts: int,
 ) -> Table:
@@ -56,14 +57,16 @@ def peak_table(
         clusters: of the contrast.
         sides: labels of A and of B.
         alpha: level of the family-wise p.
+        limit: clusters to list; None for all.
         n_words: words of each peak.
         n_texts: texts of each peak.
     """
     at = {(row["layer"], row["cell_x"], row["cell_y"]): row for row in cells.rows()}
+    passing = [
+        one for one in clusters.rows() if min(one["p_fwe"], one["peak_p_fwe"], one["peak_p_tfce"]) <= alpha
+    ]
     rows = []
-    for one in clusters.rows():
-        if min(one["p_fwe"], one["peak_p_fwe"], one["peak_p_tfce"]) > alpha:
-            continue
+    for one in passing[:limit]:
         peak = at[one["layer"], one["peak_x"], one["peak_y"]]
         is_of_a = one["sign"] > 0
         place = {name: peak[name] for name in ("layer", "cell_x", "cell_y")}

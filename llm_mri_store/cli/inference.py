@@ -142,8 +142,9 @@ def contrast(words: tuple[str, ...], **options: Any) -> None:
     """Where labels A and B lie in different cells beyond chance, and what lies there.
 
     Without B, A is held against all other labels; without A, all labels are tested at once and then in
-    pairs. SCAN may be SCAN/REDUCTION. The result is kept as rows: the same command again reads them, and
-    SQL has them as the views tests, contrasts, contrast_clusters, contrast_layers and nulls.
+    pairs. SCAN may be SCAN/REDUCTION; the first word is SCAN where a scan is called so. The result is kept
+    as rows: the same command again reads them, and SQL has them as the views tests, contrasts,
+    contrast_clusters, contrast_layers and nulls.
     """
     chosen, labels = open_words(words, options)
     page = Page.of(options, charts=bool(labels))

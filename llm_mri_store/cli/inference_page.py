@@ -31,6 +31,7 @@ CHARTS: Final = (".html", ".svg", ".png")
 """Endings of files for rows, and for charts."""
 
 _LONGEST_TEXT: Final = 110
+_MOST_PEAKS: Final = 20
 
 _BRIEF: Final = {
     "peaks": "cluster layer more_of size cell_x cell_y score p q p_fwe p_cluster also_in_twin words",
@@ -95,8 +96,10 @@ class Page:
     def show_contrast(self, found: ContrastResult) -> None:
         """A contrast of two sides."""
         rows = self.rows or "peaks"
-        table = getattr(found, rows)() if rows in ("peaks", "found") else getattr(found, rows)
-        brief = "cells" if rows == "found" else rows
+        if rows == "peaks":
+            table, brief = found.peaks(limit=_MOST_PEAKS if self.is_for_people else None), rows
+        else:
+            table, brief = (found.found(), "cells") if rows == "found" else (getattr(found, rows), rows)
         texts = _peak_texts(table) if rows == "peaks" else []
         self._show(found, table, brief, chart=lambda: found.reduction.plot.contrast(found), below=texts)
         if not self.quiet and found.twin is None and found.facts["n_found"]:
@@ -167,6 +170,8 @@ def _brief(table: Table, name: str) -> Table:
 def _peak_texts(peaks: Table) -> list[str]:
     """Each peak's texts below where it lies, a line each."""
     lines = []
+    if len(peaks) == _MOST_PEAKS:
+        lines.append(f"(the {_MOST_PEAKS} heaviest clusters; all of them: --format csv, or --rows clusters)")
     for row in peaks.rows():
         where = f"layer {row['layer']}, cell ({row['cell_x']}, {row['cell_y']})"
         lines.append(f"cluster {row['cluster']}, {where}, more of {row['more_of']}:")

@@ -200,6 +200,7 @@ def test_a_side_may_be_several_labels_or_all_others(sky):
     assert sky.contrast("a", "rest", **FEW).name == "a-vs-rest"
     peaks = rest.peaks(alpha=1, n_texts=99).rows()
     assert len(peaks) == len(rest.clusters)
+    assert rest.peaks(alpha=1, limit=1).rows() == rest.peaks().rows()[:1]
     for row in peaks:
         of_a = ["star" in text for text in row["texts"]]
         assert all(of_a) if row["more_of"] == "a" else not any(of_a)
