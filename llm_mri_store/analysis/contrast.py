@@ -205,7 +205,7 @@ def contrast(
         degenerate_layers=cells.degenerate_layers,
         grid=cells.grid,
         n_tested=int(maps.is_tested.sum()),
-        facts=design_facts(plan, null),
+        facts=design_facts(plan, n_permutations=null.n, is_exact=null.is_exact),
         p_method="exact" if is_exact else "counted",
         cells=cell_table,
         clusters=clusters,

@@ -170,7 +170,7 @@ def compare_labels(
         degenerate_layers=cells.degenerate_layers,
         grid=cells.grid,
         n_tested=int(tested.sum()),
-        facts=design_facts(plan, null),
+        facts=design_facts(plan, n_permutations=null.n, is_exact=null.is_exact),
         cells=table,
         nulls=null.table(),
         sentences=(

@@ -22,7 +22,6 @@ from llm_mri_store.analysis.permutation_design import (
     whole_groups,
 )
 from llm_mri_store.analysis.permutation_maps import MapMaker, make_maps
-from llm_mri_store.analysis.permutation_null import NullDistribution
 from llm_mri_store.errors import InvalidInput
 
 Int64 = npt.NDArray[np.int64]
@@ -72,8 +71,14 @@ class DesignFacts:
     smallest_p: float
 
 
-def design_facts(plan: Plan, null: NullDistribution) -> DesignFacts:
-    """The facts of a test that was done."""
+def design_facts(plan: Plan, *, n_permutations: int, is_exact: bool) -> DesignFacts:
+    """The facts of a test of this design.
+
+    Args:
+        plan: the design.
+        n_permutations: relabelings looked at.
+        is_exact: these are all there are.
+    """
     exchange = plan.exchange
     return DesignFacts(
         n_units=exchange.n_units,
@@ -83,8 +88,8 @@ def design_facts(plan: Plan, null: NullDistribution) -> DesignFacts:
         n_strata_left_out=exchange.n_strata_left_out,
         n_samples_left_out=exchange.n_samples_left_out,
         n_relabelings=count_relabelings(exchange),
-        n_permutations=null.n,
-        is_exact=null.is_exact,
+        n_permutations=n_permutations,
+        is_exact=is_exact,
         smallest_p=plan.smallest_p,
     )
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy import stats
 
 from llm_mri_store.analysis.contrast_cells import LabelledCells
-from llm_mri_store.analysis.contrast_plan import DesignFacts, plan_test
+from llm_mri_store.analysis.contrast_plan import DesignFacts, design_facts, plan_test
 from llm_mri_store.analysis.contrast_sides import choose_sides
 from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.analysis.contrast_words import exchange_sentences, layer_sentence
@@ -24,7 +24,6 @@ from llm_mri_store.analysis.null_statistics import family_p
 from llm_mri_store.analysis.permutation_null import share_reached
 from llm_mri_store.analysis.relabelings import (
     refuse_one_sided,
-    relabeling_facts,
     relabeling_sentence,
 )
 from llm_mri_store.analysis.step_edges import step_edges
@@ -185,7 +184,7 @@ def edge_differences(
         exchanged = [source_sentence(spec)]
     else:
         exchanged = exchange_sentences(plan.exchange, spec, plan.strata.words, names)
-    facts = relabeling_facts(plan, null.relabelings)
+    facts = design_facts(plan, n_permutations=null.relabelings.n, is_exact=null.relabelings.is_exact)
     if given == "source":
         facts = replace(facts, n_relabelings=None, smallest_p=1 / (spec.n_permutations + 1))
     return EdgeDifferences(

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from llm_mri_store.analysis.contrast_cells import LabelledCells
-from llm_mri_store.analysis.contrast_plan import DesignFacts, plan_test
+from llm_mri_store.analysis.contrast_plan import DesignFacts, design_facts, plan_test
 from llm_mri_store.analysis.contrast_sides import choose_sides
 from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.analysis.contrast_words import exchange_sentences, layer_sentence
@@ -22,7 +22,6 @@ from llm_mri_store.analysis.jackknife import leave_parts_out
 from llm_mri_store.analysis.relabelings import (
     Relabelings,
     refuse_one_sided,
-    relabeling_facts,
     relabeling_sentence,
 )
 from llm_mri_store.analysis.step_edges import step_edges
@@ -159,7 +158,7 @@ def compare_graphs(
         rarefied=rarefied_numbers(edges, labels, n_rarefied, wanted=distances, seed=spec.seed),
     )
     distance_rows, metric_rows = distance_table(numbers, wanted=distances), metric_table(numbers)
-    facts = relabeling_facts(plan, relabelings)
+    facts = design_facts(plan, n_permutations=relabelings.n, is_exact=relabelings.is_exact)
     return GraphComparison(
         a=sides.a,
         b=sides.b,

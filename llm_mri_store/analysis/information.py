@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from llm_mri_store.analysis.contrast_cells import LabelledCells
 from llm_mri_store.analysis.contrast_labels import labels_to_compare
-from llm_mri_store.analysis.contrast_plan import DesignFacts, plan_test
+from llm_mri_store.analysis.contrast_plan import DesignFacts, design_facts, plan_test
 from llm_mri_store.analysis.contrast_sides import FEWEST, choose_sides
 from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.analysis.contrast_words import exchange_sentences
@@ -24,7 +24,6 @@ from llm_mri_store.analysis.jackknife import leave_parts_out
 from llm_mri_store.analysis.relabelings import (
     Relabelings,
     refuse_one_sided,
-    relabeling_facts,
     relabeling_sentence,
 )
 from llm_mri_store.records import ProgressCallback, no_progress
@@ -138,7 +137,7 @@ def label_information(
     layer_rows = layer_table(of_layers, frame)
     of_steps = measure_steps(codes, relabelings, plan, kept, n_labels=len(asked.names), progress=progress)
     step_rows = step_table(of_steps, frame)
-    facts = relabeling_facts(plan, relabelings)
+    facts = design_facts(plan, n_permutations=relabelings.n, is_exact=relabelings.is_exact)
     return LabelInformation(
         labels=asked.names,
         n_samples=tuple(np.bincount(label_codes, minlength=len(asked.names)).tolist()),

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from llm_mri_store.reduction.moments import relative_spread
+
 Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -215,21 +217,6 @@ def _measures(
         top_dimension=top,
         top_dimension_share=None if top is None else float(variance[top]) / total,
     )
-
-
-def relative_spread(variance: Float64, mean: Float64) -> float:
-    """How far the most variable dimension varies, against the size of the vectors, >= 0.
-
-    The rule of ``reduction.moments.relative_spread``, which needs the whole covariance.
-
-    Args:
-        variance: population variance of each dimension, float64 (width,).
-        mean: its mean, float64 (width,).
-    """
-    rms = np.sqrt(variance + mean**2)
-    size = np.maximum(rms, np.median(rms))
-    spread = np.divide(np.sqrt(variance), size, out=np.zeros_like(size), where=size > 0)
-    return float(spread.max(initial=0.0))
 
 
 def count_outliers(mean: Float64) -> int:

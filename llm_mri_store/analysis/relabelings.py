@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from llm_mri_store.analysis.contrast_plan import DesignFacts, Plan
+from llm_mri_store.analysis.contrast_plan import DesignFacts
 from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.analysis.permutation_design import Exchange, count_relabelings
 from llm_mri_store.analysis.permutation_draws import all_relabelings, draw_relabelings, is_countable
@@ -75,23 +75,6 @@ def block_width(n_rows: int) -> int:
     200
     """
     return max(1, min(256, _ENTRIES_AT_ONCE // max(n_rows, 1)))
-
-
-def relabeling_facts(plan: Plan, relabelings: Relabelings) -> DesignFacts:
-    """The facts of a test of this design by these relabelings."""
-    exchange = plan.exchange
-    return DesignFacts(
-        n_units=exchange.n_units,
-        n_whole_groups=exchange.n_whole_groups,
-        n_split_groups=exchange.n_split_groups,
-        n_strata=exchange.n_strata,
-        n_strata_left_out=exchange.n_strata_left_out,
-        n_samples_left_out=exchange.n_samples_left_out,
-        n_relabelings=count_relabelings(exchange),
-        n_permutations=relabelings.n,
-        is_exact=relabelings.is_exact,
-        smallest_p=plan.smallest_p,
-    )
 
 
 def relabeling_sentence(facts: DesignFacts, seed: int) -> str:

@@ -23,40 +23,77 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class ContrastResult:
-    """Where two sides differ.
+class InferenceResult:
+    """What every test has.
 
     Attributes:
         reduction: what was tested.
         kept: its rows, choices and versions.
-        name: its name in the store, the column ``result`` of its rows.
-        a, b: the sides; ``rest`` stands for all others.
+    """
+
+    reduction: Reduction
+    kept: KeptResult
+
+    @property
+    def name(self) -> str:
+        """Its name in the store, the column ``result`` of its rows."""
+        return self.kept.spec.name
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Its row of ``tests``."""
+        (facts,) = self.kept.tables[schema.TESTS].to_pylist()
+        return dict(facts)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was done and found."""
+        return tuple(self.facts["sentences"])
+
+    def methods(self) -> str:
+        """A paragraph ready to paste: data, statistic, relabelings, adjustment, versions, references."""
+        return methods_paragraph(self.reduction, self.kept)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences)
+
+
+class _OfTwoSides(InferenceResult):
+    """A test of two sides."""
+
+    __slots__ = ()
+
+    @property
+    def a(self) -> str:
+        """The first side."""
+        return str(self.facts["a"])
+
+    @property
+    def b(self) -> str:
+        """The second side; ``rest`` stands for all others."""
+        return str(self.facts["b"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ContrastResult(_OfTwoSides):
+    """Where two sides differ.
+
+    Attributes:
+        reduction, kept: as for ``InferenceResult``.
         cells: a row per layer and cell: the view ``contrasts``.
         clusters: a row per cluster, the heaviest first: ``contrast_clusters``.
         layers: a row per layer, the twin's beside it: ``contrast_layers``.
         balance: a row per numeric covariate held constant: ``contrast_balance``.
         nulls: a row per relabeling: ``nulls``.
-        facts: its row of ``tests``.
-        sentences: what was done and found.
         twin: the same contrast of the random twin; None without one.
     """
 
-    reduction: Reduction
-    kept: KeptResult
-    name: str
-    a: str
-    b: str
     cells: Table
     clusters: Table
     layers: Table
     balance: Table
     nulls: Table
-    facts: Mapping[str, Any]
-    sentences: tuple[str, ...]
     twin: ContrastResult | None
-
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
 
     def found(self, *, alpha: float = 0.05) -> Table:
         """The cells that differ by themselves, the clearest first.
@@ -98,60 +135,45 @@ class ContrastResult:
             n_texts=n_texts,
         )
 
-    def methods(self) -> str:
-        """A paragraph ready to paste: data, statistic, relabelings, adjustment, versions, references."""
-        return methods_paragraph(self.reduction, self.kept)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class LabelContrastResult:
+class LabelContrastResult(InferenceResult):
     """Where any of several labels differ, and which pairs of them do.
 
     Attributes:
-        reduction, kept, name, facts, sentences: as for ``ContrastResult``.
+        reduction, kept: as for ``InferenceResult``.
         cells: a row per layer and cell, all labels tested together: the view ``label_contrasts``.
         pairs: a row per pair of labels: ``label_pairs``.
     """
 
-    reduction: Reduction
-    kept: KeptResult
-    name: str
     cells: Table
     pairs: Table
-    facts: Mapping[str, Any]
-    sentences: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def methods(self) -> str:
-        """A paragraph ready to paste: data, statistic, relabelings, adjustment, versions, references."""
-        return methods_paragraph(self.reduction, self.kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class EdgeTestResult:
+class EdgeTestResult(InferenceResult):
     """Edges of one label against chance, or of two sides against each other.
 
     Attributes:
-        reduction, kept, name, facts, sentences: as for ``ContrastResult``.
-        a, b: the sides; of one label's edges a is None for all samples pooled, and b is None.
+        reduction, kept: as for ``InferenceResult``.
         edges: a row per edge: the view ``edge_tests``; columns of the other kind of test are NULL.
         components: a row per connected set of edges that differ, the largest first: ``edge_components``.
     """
 
-    reduction: Reduction
-    kept: KeptResult
-    name: str
-    a: str | None
-    b: str | None
     edges: Table
     components: Table
-    facts: Mapping[str, Any]
-    sentences: tuple[str, ...]
 
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
+    @property
+    def a(self) -> str | None:
+        """The first side, or the label; None for all samples pooled."""
+        side: str | None = self.facts["a"]
+        return side
+
+    @property
+    def b(self) -> str | None:
+        """The second side; None where one label was tested."""
+        side: str | None = self.facts["b"]
+        return side
 
     def found(self, *, alpha: float = 0.05) -> Table:
         """The edges that pass by themselves, the clearest first.
@@ -161,65 +183,35 @@ class EdgeTestResult:
         """
         return _passing(self.edges, alpha)
 
-    def methods(self) -> str:
-        """A paragraph ready to paste: data, statistic, relabelings, adjustment, versions, references."""
-        return methods_paragraph(self.reduction, self.kept)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class InformationResult:
+class InformationResult(InferenceResult):
     """What a sample's cell tells of its label, layer by layer and step by step.
 
     Attributes:
-        reduction, kept, name, facts, sentences: as for ``ContrastResult``.
+        reduction, kept: as for ``InferenceResult``.
         layers: a row per layer: those of the view ``information`` without a next layer.
         steps: a row per pair of neighbouring layers: its other rows.
         twin: the same of the random twin; None without one.
     """
 
-    reduction: Reduction
-    kept: KeptResult
-    name: str
     layers: Table
     steps: Table
-    facts: Mapping[str, Any]
-    sentences: tuple[str, ...]
     twin: InformationResult | None
-
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def methods(self) -> str:
-        """A paragraph ready to paste: data, statistic, relabelings, adjustment, versions, references."""
-        return methods_paragraph(self.reduction, self.kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class ComparisonResult:
+class ComparisonResult(_OfTwoSides):
     """The graphs of two sides compared as wholes.
 
     Attributes:
-        reduction, kept, name, a, b, facts, sentences: as for ``ContrastResult``.
+        reduction, kept: as for ``InferenceResult``.
         distances: a row per distance: the view ``graph_distances``.
         metrics: a row per metric: ``graph_metric_tests``.
     """
 
-    reduction: Reduction
-    kept: KeptResult
-    name: str
-    a: str
-    b: str
     distances: Table
     metrics: Table
-    facts: Mapping[str, Any]
-    sentences: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def methods(self) -> str:
-        """A paragraph ready to paste: data, statistic, relabelings, adjustment, versions, references."""
-        return methods_paragraph(self.reduction, self.kept)
 
 
 def _labels(kept: KeptResult, side: str) -> set[str]:
@@ -235,27 +227,11 @@ def _passing(rows: Table, alpha: float) -> Table:
     return Table(keyed.sort_by(order).drop_columns(["height"]))
 
 
-def _common(reduction: Reduction, kept: KeptResult) -> dict[str, Any]:
-    """What every result has."""
-    (facts,) = kept.tables[schema.TESTS].to_pylist()
-    return {
-        "reduction": reduction,
-        "kept": kept,
-        "name": kept.spec.name,
-        "facts": facts,
-        "sentences": tuple(facts["sentences"]),
-    }
-
-
-def _sides(kept: KeptResult) -> dict[str, Any]:
-    return {side: kept.tables[schema.TESTS][side][0].as_py() for side in ("a", "b")}
-
-
 def contrast_result(reduction: Reduction, kept: KeptResult, *, twin: ContrastResult | None) -> ContrastResult:
     """A contrast of its rows."""
     return ContrastResult(
-        **_common(reduction, kept),
-        **_sides(kept),
+        reduction=reduction,
+        kept=kept,
         cells=Table(kept.tables["contrasts"]),
         clusters=Table(kept.tables["contrast_clusters"]),
         layers=Table(kept.tables["contrast_layers"]),
@@ -268,7 +244,8 @@ def contrast_result(reduction: Reduction, kept: KeptResult, *, twin: ContrastRes
 def label_contrast_result(reduction: Reduction, kept: KeptResult) -> LabelContrastResult:
     """A contrast of several labels of its rows."""
     return LabelContrastResult(
-        **_common(reduction, kept),
+        reduction=reduction,
+        kept=kept,
         cells=Table(kept.tables["label_contrasts"]),
         pairs=Table(kept.tables["label_pairs"]),
     )
@@ -277,8 +254,8 @@ def label_contrast_result(reduction: Reduction, kept: KeptResult) -> LabelContra
 def edge_test_result(reduction: Reduction, kept: KeptResult) -> EdgeTestResult:
     """A test of edges of its rows."""
     return EdgeTestResult(
-        **_common(reduction, kept),
-        **_sides(kept),
+        reduction=reduction,
+        kept=kept,
         edges=Table(kept.tables["edge_tests"]),
         components=Table(kept.tables["edge_components"]),
     )
@@ -291,7 +268,8 @@ def information_result(
     rows = kept.tables[schema.INFORMATION]
     is_layer = pc.is_null(rows["next_layer"])
     return InformationResult(
-        **_common(reduction, kept),
+        reduction=reduction,
+        kept=kept,
         layers=Table(rows.filter(is_layer)),
         steps=Table(rows.filter(pc.invert(is_layer))),
         twin=twin,
@@ -301,8 +279,8 @@ def information_result(
 def comparison_result(reduction: Reduction, kept: KeptResult) -> ComparisonResult:
     """A comparison of graphs of its rows."""
     return ComparisonResult(
-        **_common(reduction, kept),
-        **_sides(kept),
+        reduction=reduction,
+        kept=kept,
         distances=Table(kept.tables["graph_distances"]),
         metrics=Table(kept.tables["graph_metric_tests"]),
     )

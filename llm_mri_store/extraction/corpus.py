@@ -50,6 +50,11 @@ class Corpus:
     notes: tuple[str, ...]
     spans: pa.ChunkedArray | None = None
 
+    @property
+    def readable(self) -> list[int]:
+        """Places of the texts that are run through the model, ascending."""
+        return [place for place, status in enumerate(self.status) if status.is_readable]
+
 
 def prepare_corpus(
     name: str,

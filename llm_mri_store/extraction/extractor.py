@@ -12,7 +12,7 @@ import torch
 
 from llm_mri_store.errors import LlmMriError, ModelError
 from llm_mri_store.extraction.batching import plan_batches
-from llm_mri_store.extraction.capture import Capture, Reading
+from llm_mri_store.extraction.capture import Reading, capture
 from llm_mri_store.extraction.choices import AUTOCAST_DTYPES
 from llm_mri_store.extraction.encoding import EncodedText
 from llm_mri_store.extraction.landing import Landing
@@ -79,14 +79,14 @@ def extract(
     )
     lengths = [text.n_tokens for text in texts]
     batches = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=not model.traits.ignores_padding)
-    with Capture(model.module, readings) as capture, _precision(model):
+    with _precision(model):
         for nth, batch in enumerate(batches, start=1):
             tokens = [
                 (row, position, row_ends[place] + offset)
                 for row, place in enumerate(batch)
                 for offset, position in enumerate(kept[place])
             ]
-            buffers = _forward(model, [texts[place] for place in batch], tokens, capture, batch_tokens)
+            buffers = _forward(model, readings, [texts[place] for place in batch], tokens, batch_tokens)
             of_tokens = np.asarray([one[2] for one in tokens], dtype=np.intp)
             landing.take(
                 buffers, [of_tokens if reading.pooling == "tokens" else batch for reading in readings]
@@ -110,9 +110,9 @@ def _precision(model: LoadedModel) -> Iterator[None]:
 
 def _forward(
     model: LoadedModel,
+    readings: Sequence[Reading],
     texts: list[EncodedText],
     tokens: list[tuple[int, int, int]],
-    capture: Capture,
     batch_tokens: int,
 ) -> list[torch.Tensor]:
     """One forward pass: per reading float32 (rows, layers, width) on the model's device."""
@@ -128,7 +128,8 @@ def _forward(
         pairs = torch.tensor([one[:2] for one in tokens], device=model.device)
         where = (pairs[:, 0], pairs[:, 1])
     try:
-        return capture.run(model.forward_inputs(ids, mask, types), mask, where)
+        inputs = model.forward_inputs(ids, mask, types)
+        return capture(model.module, readings, inputs, mask=mask, tokens=where)
     except LlmMriError:
         raise
     except torch.OutOfMemoryError as error:

@@ -10,7 +10,6 @@ from llm_mri_store.extraction.encoding import EncodedText, encode_texts
 from llm_mri_store.extraction.extractor import Ints
 from llm_mri_store.extraction.tokens import kept_tokens
 from llm_mri_store.pipeline.plan import PlannedScan, ScanPlan
-from llm_mri_store.pipeline.token_census import is_readable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ def prepare_chunk(plan: ScanPlan, index: int, scans: Sequence[PlannedScan]) -> C
     spec = scans[0].spec
     ids = plan.texts_of(index, chunk_texts=spec.chunk_samples)
     texts = plan.corpus.rows[schema.TEXT].slice(ids.start, len(ids)).to_pylist()
-    readable = [place for place, id_ in enumerate(ids) if is_readable(plan.corpus.status[id_])]
+    readable = [place for place, id_ in enumerate(ids) if plan.corpus.status[id_].is_readable]
     steps = {scan.spec.token_step for scan in scans if scan.spec.token_step is not None}
     encoded = encode_texts(
         plan.model,

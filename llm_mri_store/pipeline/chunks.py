@@ -55,7 +55,7 @@ def _write_to(
 ) -> None:
     ids = scan.spec.chunk_range(chunk.index)
     if scan.is_of_tokens:
-        samples, vectors = token_samples(ids, plan.corpus, scan.spec, chunk, vectors)
+        samples = token_samples(ids, plan.corpus, scan.spec, chunk, vectors)
     else:
         samples, vectors = text_samples(ids, plan.corpus, chunk, vectors)
     target = store.scan(scan.name).chunk(chunk.index)

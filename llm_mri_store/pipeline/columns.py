@@ -7,6 +7,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 
+def has_vector(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which samples have a vector of finite numbers at every layer, bool (samples,).
+
+    Args:
+        vectors: float32 (samples, layers, width).
+
+    >>> has_vector(np.array([[[1.0, np.inf]], [[1.0, 2.0]]], np.float32)).tolist()
+    [False, True]
+    """
+    # Sample by sample: of the array as a whole this would take a quarter of its size once more.
+    return np.fromiter((np.isfinite(sample).all() for sample in vectors), np.bool_, count=len(vectors))
+
+
 def vector_column(vectors: npt.NDArray[np.float32], absent: npt.NDArray[np.bool_]) -> pa.FixedSizeListArray:
     """Vectors as a list column, NULL for a sample that has none.
 

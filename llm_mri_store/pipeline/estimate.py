@@ -12,7 +12,6 @@ import numpy as np
 from llm_mri_store import schema
 from llm_mri_store.extraction.encoding import encode_texts
 from llm_mri_store.pipeline.plan import PlannedScan, ScanPlan
-from llm_mri_store.pipeline.token_census import is_readable
 from llm_mri_store.pipeline.work import ChunkWork
 from llm_mri_store.store.catalogue import find_scan, scan_names
 from llm_mri_store.store.paths import StorePaths
@@ -75,7 +74,7 @@ def estimate(plan: ScanPlan, store: StorePaths) -> tuple[ScanEstimate, ...]:
 
 def estimated_tokens(plan: ScanPlan) -> tuple[int, bool]:
     """Tokens the model will read, from evenly spaced texts, and whether that is exact (all were taken)."""
-    places = [place for place, status in enumerate(plan.corpus.status) if is_readable(status)]
+    places = plan.corpus.readable
     chosen = [
         places[at] for at in np.linspace(0, len(places) - 1, min(len(places), _SAMPLED_TEXTS)).astype(int)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,7 +12,8 @@ import pyarrow.compute as pc
 from llm_mri_store import schema
 from llm_mri_store.errors import CorpusError
 from llm_mri_store.extraction.corpus import Corpus
-from llm_mri_store.pipeline.columns import vector_column
+from llm_mri_store.pipeline.columns import has_vector
+from llm_mri_store.pipeline.tables import activations_table, samples_table
 from llm_mri_store.records import ScanSpec
 from llm_mri_store.schema import Status
 
@@ -95,38 +95,26 @@ def import_tables(
         Tables with the columns of ``schema.samples_schema`` and of ``schema.activations_schema``; n_tokens is
         0 where it is not known, vectors are NULL where one of a sample's numbers is not finite.
     """
-    has_vector = np.array([bool(np.isfinite(sample).all()) for sample in vectors])
     counts = np.zeros(len(ids), dtype=np.int32) if n_tokens is None else n_tokens
-    rows = corpus.rows.slice(ids.start, len(ids))
-    status = _statuses(corpus.status[ids.start : ids.stop], rows, has_vector, n_tokens)
-    sample_ids = pa.array(np.arange(ids.start, ids.stop))
-    samples = {
-        schema.SAMPLE_ID: sample_ids,
-        schema.TEXT: rows[schema.TEXT],
-        schema.LABEL: rows[schema.LABEL],
-        schema.N_TOKENS: pa.array(counts),
-        schema.TRUNCATED: pa.array(np.zeros(len(ids), dtype=np.bool_)),
-        schema.STATUS: pa.array([str(one) for one in status], pa.string()),
-        **{field.name: rows[field.name] for field in corpus.covariates},
-    }
-    columns = [vector_column(vectors[:, place], ~has_vector) for place in range(len(spec.layers))]
+    status = _statuses(ids, corpus, has_vector(vectors), n_tokens)
+    truncated = np.zeros(len(ids), dtype=np.bool_)
     return (
-        pa.table(samples, schema=schema.samples_schema(corpus.covariates)),
-        pa.table([sample_ids, *columns], schema=schema.activations_schema(spec.layers, spec.hidden_size)),
+        samples_table(ids, corpus, status, n_tokens=counts, truncated=truncated),
+        activations_table(ids, spec, vectors),
     )
 
 
 def _statuses(
-    known: Sequence[Status], rows: pa.Table, has_vector: npt.NDArray[np.bool_], n_tokens: Int32 | None
+    ids: range, corpus: Corpus, is_there: npt.NDArray[np.bool_], n_tokens: Int32 | None
 ) -> list[Status]:
-    is_labelled = pc.is_valid(rows[schema.LABEL]).to_numpy()
-    has_tokens = np.ones(len(has_vector), dtype=np.bool_) if n_tokens is None else n_tokens > 0
+    is_labelled = pc.is_valid(corpus.rows[schema.LABEL].slice(ids.start, len(ids))).to_numpy()
+    has_tokens = np.ones(len(ids), dtype=np.bool_) if n_tokens is None else n_tokens > 0
     return [
         import_status(
             one,
             is_labelled=bool(is_labelled[place]),
-            has_vector=bool(has_vector[place]),
+            has_vector=bool(is_there[place]),
             has_tokens=bool(has_tokens[place]),
         )
-        for place, one in enumerate(known)
+        for place, one in enumerate(corpus.status[ids.start : ids.stop])
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -11,13 +13,14 @@ from llm_mri_store import schema
 from llm_mri_store.extraction.corpus import Corpus
 from llm_mri_store.extraction.tokens import token_labels, token_rows, token_words
 from llm_mri_store.pipeline.chunk_texts import ChunkTexts
-from llm_mri_store.pipeline.columns import vector_column
-from llm_mri_store.pipeline.token_census import is_readable
+from llm_mri_store.pipeline.columns import has_vector, vector_column
 from llm_mri_store.records import ScanSpec
 from llm_mri_store.reduction.layers import ReducedLayer
 from llm_mri_store.schema import Status
 
+Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
 
 
 def text_samples(ids: range, corpus: Corpus, chunk: ChunkTexts, vectors: Float32) -> tuple[pa.Table, Float32]:
@@ -31,7 +34,7 @@ def text_samples(ids: range, corpus: Corpus, chunk: ChunkTexts, vectors: Float32
 
     Returns:
         A table with the columns of ``schema.samples_schema``, and float32 (samples, layers, width), NaN where
-        a sample has no activation.
+        a sample was not read.
     """
     n_tokens = np.zeros(len(ids), dtype=np.int32)
     n_tokens[chunk.readable] = [text.n_tokens for text in chunk.encoded]
@@ -39,15 +42,28 @@ def text_samples(ids: range, corpus: Corpus, chunk: ChunkTexts, vectors: Float32
     truncated[chunk.readable] = [text.is_truncated for text in chunk.encoded]
     every = np.full((len(ids), *vectors.shape[1:]), np.nan, dtype=np.float32)
     every[chunk.readable] = vectors
-    status = []
-    for place, known in enumerate(corpus.status[id_] for id_ in ids):
-        is_read = is_readable(known)
-        if is_read and n_tokens[place] == 0:
-            status.append(Status.EMPTY)
-        elif is_read and not np.isfinite(every[place]).all():
-            status.append(Status.NOT_FINITE)
-        else:
-            status.append(known)
+    is_there = has_vector(every)
+    status = [corpus.status[id_] for id_ in ids]
+    for place in chunk.readable:
+        if n_tokens[place] == 0:
+            status[place] = Status.EMPTY
+        elif not is_there[place]:
+            status[place] = Status.NOT_FINITE
+    return samples_table(ids, corpus, status, n_tokens=n_tokens, truncated=truncated), every
+
+
+def samples_table(
+    ids: range, corpus: Corpus, status: Sequence[Status], *, n_tokens: Int32, truncated: Bool
+) -> pa.Table:
+    """``samples.parquet`` of a chunk whose samples are rows of a corpus.
+
+    Args:
+        ids: sample ids.
+        corpus: all samples.
+        status: what became of each of these.
+        n_tokens: int32 (ids,).
+        truncated: bool (ids,).
+    """
     rows = corpus.rows.slice(ids.start, len(ids))
     columns = {
         schema.SAMPLE_ID: pa.array(ids, pa.int64()),
@@ -58,13 +74,13 @@ def text_samples(ids: range, corpus: Corpus, chunk: ChunkTexts, vectors: Float32
         schema.STATUS: pa.array([str(one) for one in status], pa.string()),
         **{field.name: rows[field.name] for field in corpus.covariates},
     }
-    return pa.table(columns, schema=schema.samples_schema(corpus.covariates)), _blanked(every)
+    return pa.table(columns, schema=schema.samples_schema(corpus.covariates))
 
 
 def token_samples(
     ids: range, corpus: Corpus, spec: ScanSpec, chunk: ChunkTexts, vectors: Float32
-) -> tuple[pa.Table, Float32]:
-    """``samples.parquet`` of a chunk whose samples are tokens, and the vector of each.
+) -> pa.Table:
+    """``samples.parquet`` of a chunk whose samples are tokens.
 
     Args:
         ids: sample ids.
@@ -74,7 +90,8 @@ def token_samples(
         vectors: float32 (kept tokens, layers, width).
 
     Returns:
-        As ``text_samples``; the table has the columns of ``schema.token_covariates`` before the corpus's own.
+        A table with the columns of ``schema.samples_schema``, those of ``schema.token_covariates`` before the
+        corpus's own.
     """
     found = token_rows(chunk.encoded, chunk.kept or [])
     texts = [chunk.texts[place] or "" for place in chunk.readable]
@@ -85,9 +102,8 @@ def token_samples(
     if corpus.spans is not None and spec.token_label_column is not None:
         spans = corpus.spans.take([chunk.ids[place] for place in chunk.readable]).to_pylist()
         labels = token_labels(found, spans)
-    is_finite = np.isfinite(vectors).all(axis=(1, 2))
     status = pc.if_else(
-        pa.array(is_finite),
+        pa.array(has_vector(vectors)),
         pc.if_else(pc.is_null(labels), str(Status.NULL_LABEL), str(Status.OK)),
         str(Status.NOT_FINITE),
     )
@@ -108,13 +124,7 @@ def token_samples(
         **{field.name: rows[field.name] for field in corpus.covariates},
     }
     covariates = pa.schema([*schema.token_covariates(), *corpus.covariates])
-    return pa.table(columns, schema=schema.samples_schema(covariates)), _blanked(vectors)
-
-
-def _blanked(vectors: Float32) -> Float32:
-    """Vectors without the remains of samples that are not finite at every layer."""
-    vectors[~np.isfinite(vectors).all(axis=(1, 2))] = np.nan
-    return vectors
+    return pa.table(columns, schema=schema.samples_schema(covariates))
 
 
 def activations_table(ids: range, spec: ScanSpec, vectors: Float32) -> pa.Table:
@@ -123,9 +133,9 @@ def activations_table(ids: range, spec: ScanSpec, vectors: Float32) -> pa.Table:
     Args:
         ids: sample ids.
         spec: the scan's spec.
-        vectors: float32 (samples, layers, width), NaN where a sample has no activation.
+        vectors: float32 (samples, layers, width); a sample with a number that is not finite gets NULLs.
     """
-    absent = np.asarray(~np.isfinite(vectors).all(axis=(1, 2)))
+    absent = ~has_vector(vectors)
     columns = [
         pa.array(ids, pa.int64()),
         *(vector_column(vectors[:, place], absent) for place in range(len(spec.layers))),
@@ -133,7 +143,7 @@ def activations_table(ids: range, spec: ScanSpec, vectors: Float32) -> pa.Table:
     return pa.table(columns, schema=schema.activations_schema(spec.layers, spec.hidden_size))
 
 
-def points_table(reduced: ReducedLayer, is_ok: npt.NDArray[np.bool_]) -> pa.Table:
+def points_table(reduced: ReducedLayer, is_ok: Bool) -> pa.Table:
     """One layer's points file; its columns stand in ``schema.points_schema``.
 
     Args:

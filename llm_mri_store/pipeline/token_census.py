@@ -14,7 +14,6 @@ from llm_mri_store.extraction.corpus import Corpus
 from llm_mri_store.extraction.encoding import encode_texts
 from llm_mri_store.extraction.models import LoadedModel
 from llm_mri_store.extraction.tokens import kept_tokens, token_labels, token_rows
-from llm_mri_store.schema import Status
 
 _TEXTS_AT_ONCE: Final = 1024
 
@@ -59,7 +58,7 @@ def take_census(
         places = [
             place
             for place in range(start, min(start + _TEXTS_AT_ONCE, corpus.rows.num_rows))
-            if is_readable(corpus.status[place])
+            if corpus.status[place].is_readable
         ]
         texts = corpus.rows[schema.TEXT].take(places).to_pylist()
         encoded = encode_texts(
@@ -75,8 +74,3 @@ def take_census(
             f"corpus {corpus.name!r} has {int(n_kept.sum())} tokens to read; a scan needs at least 2 samples"
         )
     return TokenCensus(n_kept=n_kept, labels=tuple(sorted(labels)))
-
-
-def is_readable(status: Status) -> bool:
-    """True for a text that is run through the model, labelled or not."""
-    return status in {Status.OK, Status.NULL_LABEL}

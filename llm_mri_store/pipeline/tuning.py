@@ -13,7 +13,6 @@ from llm_mri_store.extraction.encoding import EncodedText, encode_texts
 from llm_mri_store.extraction.extractor import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, extract
 from llm_mri_store.pipeline.estimate import estimated_tokens
 from llm_mri_store.pipeline.plan import ScanPlan
-from llm_mri_store.pipeline.token_census import is_readable
 
 _LOGGER: Final = logging.getLogger("llm_mri_store")
 
@@ -58,7 +57,7 @@ def with_tuned_batches(plan: ScanPlan) -> ScanPlan:
 
 def _some_texts(plan: ScanPlan, n_tokens: int) -> list[EncodedText]:
     """Evenly spaced texts of about so many tokens together, at least one chunk's worth of lengths."""
-    places = [place for place, status in enumerate(plan.corpus.status) if is_readable(status)]
+    places = plan.corpus.readable
     spec = plan.scans[0].spec
     found: list[EncodedText] = []
     total = 0

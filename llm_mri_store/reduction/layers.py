@@ -149,7 +149,7 @@ def apply_layer(
 def _first_findings(
     activations: LayerActivations, moments: Moments, *, n_fitted: int, n_excluded: int
 ) -> LayerDiagnostics:
-    spread = relative_spread(moments)
+    spread = relative_spread(moments.variance, moments.mean)
     tolerance = spread_tolerance(activations.dtype)
     return LayerDiagnostics(
         layer=activations.layer,

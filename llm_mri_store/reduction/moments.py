@@ -35,6 +35,11 @@ class Moments:
         return self.pilot + self.total / self.n
 
     @property
+    def variance(self) -> Float64:
+        """Population variance of each feature (divisor n)."""
+        return np.maximum(np.diagonal(self.scatter) / self.n - (self.total / self.n) ** 2, 0.0)
+
+    @property
     def covariance(self) -> Float64:
         """Population covariance (divisor n), (features, features)."""
         shifted = self.total / self.n
@@ -63,16 +68,18 @@ def add_samples(moments: Moments, activations: npt.NDArray[np.float32]) -> Momen
     )
 
 
-def relative_spread(moments: Moments) -> float:
+def relative_spread(variance: Float64, mean: Float64) -> float:
     """How far the most variable feature varies, against the size of the activations.
 
     The largest of std_j / max(rms_j, median rms) over features j, >= 0. It is about the machine
     epsilon of the precision the model ran in when all texts have the same vector but for rounding
     (position 0 of a causal model, the [CLS] embedding), and far above it otherwise.
+
+    Args:
+        variance: population variance of each feature, float64 (features,), >= 0.
+        mean: mean of each feature, float64 (features,).
     """
-    variance = np.maximum(np.diagonal(moments.covariance), 0.0)
-    rms = np.sqrt(variance + moments.mean**2)
+    rms = np.sqrt(variance + mean**2)
     size = np.maximum(rms, np.median(rms))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        spread = np.where(size > 0, np.sqrt(variance) / size, 0.0)
+    spread = np.divide(np.sqrt(variance), size, out=np.zeros_like(size), where=size > 0)
     return float(spread.max(initial=0.0))

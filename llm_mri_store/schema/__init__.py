@@ -98,6 +98,11 @@ class Status(StrEnum):
     NOT_FINITE = "not_finite"
     """The model returned NaN or infinity at some layer."""
 
+    @property
+    def is_readable(self) -> bool:
+        """True for a text that is run through the model, labelled or not."""
+        return self in {Status.OK, Status.NULL_LABEL}
+
 
 def layer_column(layer: int) -> str:
     """Name of a layer's column in ``activations.parquet``.
