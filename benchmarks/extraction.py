@@ -25,6 +25,7 @@ BATCH_TOKENS = 2048
 CORPORA = ("demo", "varied", "1000", "10000")
 WAYS = {
     "bare length-sorted loop": "bare",
+    "our loop alone, into memory": "loop",
     "ours": "ours",
     "ours, bfloat16": "ours-bf16",
     "ours, bfloat16 under autocast": "ours-autocast",
@@ -71,6 +72,11 @@ def one_way(way: str, name: str, threads: int) -> dict[str, float]:
     n_tokens = sum(len(ids) for ids in tokenizer(texts, truncation=True, max_length=512)["input_ids"])
     dtype = {"ours-bf16": torch.bfloat16}.get(way, torch.float32)
     model = AutoModel.from_pretrained(folder, dtype=dtype).eval()
+
+    if way == "loop":
+        from llm_mri_store.extraction.models import ModelRequest, load_model
+
+        loaded = load_model(ModelRequest(model=model, tokenizer=tokenizer))
 
     @torch.inference_mode()
     def forward(batch: list[str], padding: str | bool, length: int = 512) -> tuple[torch.Tensor, ...]:
@@ -119,6 +125,16 @@ def one_way(way: str, name: str, threads: int) -> dict[str, float]:
                 **of_model,
             )
 
+    def loop(texts: list[str]) -> object:
+        from llm_mri_store.extraction.capture import Reading
+        from llm_mri_store.extraction.encoding import encode_texts
+        from llm_mri_store.extraction.extractor import extract
+
+        site = loaded.site("residual")
+        encoded = encode_texts(loaded, texts, max_tokens=512)
+        readings = [Reading(site=site, layers=site.layers, pooling="mean")]
+        return extract(loaded, encoded, readings, batch_tokens=BATCH_TOKENS)
+
     def encode(texts: list[str]) -> object:
         from sentence_transformers import SentenceTransformer
 
@@ -126,6 +142,7 @@ def one_way(way: str, name: str, threads: int) -> dict[str, float]:
 
     run: Callable[[list[str]], object] = {
         "bare": bare,
+        "loop": loop,
         "ours": ours,
         "ours-bf16": ours,
         "ours-autocast": lambda texts: ours(texts, "bfloat16-autocast"),

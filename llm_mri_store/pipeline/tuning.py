@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from typing import Final
 
+import pyarrow.compute as pc
+
 from llm_mri_store import schema
 from llm_mri_store.errors import ModelError
 from llm_mri_store.extraction.encoding import EncodedText, encode_texts
@@ -18,6 +20,9 @@ _LOGGER: Final = logging.getLogger("llm_mri_store")
 
 PAYS_FROM_TOKENS: Final = 1_000_000
 """Shorter scans run with the default: trying sizes would take more than it saves."""
+
+_MOST_ADDED: Final = 64
+"""More tokens than a tokenizer adds to a text, special ones or those of a chat template."""
 
 _CPU_SIZES: Final = (1024, 2048, 4096)
 _GPU_SIZES: Final = (8192, 16_384, 32_768, 65_536)
@@ -34,7 +39,7 @@ def with_tuned_batches(plan: ScanPlan) -> ScanPlan:
     are its own), and where the scan is short. The size is recorded in the scan, so that going on
     with it computes the same batches.
     """
-    if plan.request.batch_tokens is not None or plan.is_begun:
+    if plan.request.batch_tokens is not None or plan.is_begun or _is_surely_short(plan):
         return plan
     n_tokens, _ = estimated_tokens(plan)
     if n_tokens < PAYS_FROM_TOKENS:
@@ -53,6 +58,13 @@ def with_tuned_batches(plan: ScanPlan) -> ScanPlan:
     )
     scans = tuple(replace(scan, spec=replace(scan.spec, batch_tokens=chosen)) for scan in plan.scans)
     return replace(plan, scans=scans)
+
+
+def _is_surely_short(plan: ScanPlan) -> bool:
+    """Whether the size of the texts alone says so: but for the added ones, a token is at least a byte."""
+    texts = plan.corpus.rows[schema.TEXT]
+    n_bytes = pc.sum(pc.binary_length(texts)).as_py() or 0
+    return bool(n_bytes + _MOST_ADDED * len(texts) < PAYS_FROM_TOKENS)
 
 
 def _some_texts(plan: ScanPlan, n_tokens: int) -> list[EncodedText]:
