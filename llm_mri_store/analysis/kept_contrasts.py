@@ -19,7 +19,6 @@ from llm_mri_store.analysis.kept_results import (
     Place,
     cells_for,
     keep_result,
-    spec_parameters,
 )
 from llm_mri_store.analysis.kept_rows import NamedSides, count_found, name_sides, row_of_test, with_columns
 from llm_mri_store.analysis.twin_words import contrast_twin_sentences
@@ -69,8 +68,8 @@ def kept_contrast(
         make,
         kind=schema.CONTRAST,
         words="-vs-".join(sides.names),
-        parameters={"a": sides.a, "b": sides.b, **spec_parameters(spec), **twin_parameters(twin)},
-        seed=spec.seed,
+        choices={"a": sides.a, "b": sides.b, **twin_parameters(twin)},
+        spec=spec,
         keeping=keeping,
     )
 
@@ -194,7 +193,7 @@ def kept_label_contrast(
         make,
         kind=schema.LABEL_CONTRAST,
         words="all-labels" if chosen is None else "-".join(chosen),
-        parameters={"labels": chosen, **spec_parameters(spec)},
-        seed=spec.seed,
+        choices={"labels": chosen},
+        spec=spec,
         keeping=keeping,
     )

@@ -20,7 +20,6 @@ from llm_mri_store.analysis.kept_results import (
     Place,
     cells_for,
     keep_result,
-    spec_parameters,
 )
 from llm_mri_store.analysis.kept_rows import name_sides, row_of_test, with_columns
 from llm_mri_store.records import ProgressCallback
@@ -87,8 +86,8 @@ def kept_couplings(
         make,
         kind=schema.EDGE_TEST,
         words=f"{label if label is not None else 'all'}-{COUPLING}",
-        parameters={"test": COUPLING, "a": label, "min_cell": min_cell, **spec_parameters(spec)},
-        seed=spec.seed,
+        choices={"test": COUPLING, "a": label, "min_cell": min_cell},
+        spec=spec,
         keeping=keeping,
     )
 
@@ -153,14 +152,14 @@ def kept_edge_differences(
             "edge_components": with_columns(one.components, sides.columns),
         }
 
-    parameters = {"test": DIFFERENCE, "a": sides.a, "b": sides.b, "given": given}
+    choices = {"test": DIFFERENCE, "a": sides.a, "b": sides.b, "given": given}
     return keep_result(
         place,
         make,
         kind=schema.EDGE_TEST,
         words="-vs-".join(sides.names),
-        parameters={**parameters, **spec_parameters(spec)},
-        seed=spec.seed,
+        choices=choices,
+        spec=spec,
         keeping=keeping,
     )
 
@@ -219,7 +218,7 @@ def kept_comparison(
         make,
         kind=schema.COMPARISON,
         words="-vs-".join(sides.names),
-        parameters={"a": sides.a, "b": sides.b, "n_rarefied": n_rarefied, **spec_parameters(spec)},
-        seed=spec.seed,
+        choices={"a": sides.a, "b": sides.b, "n_rarefied": n_rarefied},
+        spec=spec,
         keeping=keeping,
     )

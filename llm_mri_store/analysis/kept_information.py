@@ -16,7 +16,6 @@ from llm_mri_store.analysis.kept_results import (
     Place,
     cells_for,
     keep_result,
-    spec_parameters,
 )
 from llm_mri_store.analysis.kept_rows import name_sides, row_of_test
 from llm_mri_store.analysis.twin_words import information_twin_sentences
@@ -64,8 +63,8 @@ def kept_information(
         make,
         kind=schema.INFORMATION,
         words="all-labels" if chosen is None else "-vs-".join(sides or chosen),
-        parameters={"labels": chosen, "rest": rest, **spec_parameters(spec), **twin_parameters(twin)},
-        seed=spec.seed,
+        choices={"labels": chosen, "rest": rest, **twin_parameters(twin)},
+        spec=spec,
         keeping=keeping,
     )
 

@@ -79,8 +79,8 @@ def keep_result(
     *,
     kind: str,
     words: str,
-    parameters: Mapping[str, Choices],
-    seed: int,
+    choices: Mapping[str, Choices],
+    spec: ContrastSpec,
     keeping: Keeping,
 ) -> KeptResult:
     """The rows of exactly these choices: those that are kept, or those that ``make`` gives.
@@ -90,8 +90,8 @@ def keep_result(
         make: computes the tables of the kind.
         kind: the kind of test.
         words: what a test without a name is called after.
-        parameters: every choice but the seed.
-        seed: of what is drawn.
+        choices: every choice that is not in the spec.
+        spec: the others, and the seed of what is drawn.
         keeping: name, and whether to keep.
 
     Raises:
@@ -100,30 +100,31 @@ def keep_result(
     """
     # In lower case: names that differ in case alone are one folder on some systems.
     name = keeping.name or as_name(words).lower()
-    spec = ResultSpec(kind=kind, name=name, parameters=dict(parameters), seed=seed)
+    parameters = {key: value for key, value in asdict(spec).items() if key != "seed"}
+    wanted = ResultSpec(kind=kind, name=name, parameters={**choices, **parameters}, seed=spec.seed)
     if not keeping.save:
-        refuse_bad_spec(spec, place.reduction)
+        refuse_bad_spec(wanted, place.reduction)
         tables = {table: _declared(kind, table, rows) for table, rows in make().items()}
-        return KeptResult(spec=spec, tables=tables, versions=versions())
+        return KeptResult(spec=wanted, tables=tables, versions=versions())
     if keeping.name is None:
-        spec = _free_name(place, spec)
+        wanted = _free_name(place, wanted)
     rows = kept_tables(
-        place.store, place.scan, spec, make, reduction=place.reduction, replace=_has_other_twin(place, spec)
+        place.store,
+        place.scan,
+        wanted,
+        make,
+        reduction=place.reduction,
+        replace=_has_other_twin(place, wanted),
     )
-    kept = find_result(place.scan, spec, reduction=place.reduction)
+    kept = find_result(place.scan, wanted, reduction=place.reduction)
     made_by = versions() if kept is None or kept.record is None else kept.record.versions
-    return KeptResult(spec=spec, tables=rows, versions=made_by)
+    return KeptResult(spec=wanted, tables=rows, versions=made_by)
 
 
 def cells_for(place: Place, spec: ContrastSpec) -> LabelledCells:
     """The cells of a reduction with the covariates that a spec names."""
     groups = () if spec.groups is None else (spec.groups,)
     return read_cells(place.scan, place.reduction, covariates=(*spec.strata, *groups))
-
-
-def spec_parameters(spec: ContrastSpec) -> dict[str, Choices]:
-    """Every choice of a spec but the seed, as a result keeps them."""
-    return {name: value for name, value in asdict(spec).items() if name != "seed"}
 
 
 def _declared(kind: str, table: str, rows: pa.Table) -> pa.Table:
