@@ -325,10 +325,31 @@ class Problem:
     Attributes:
         where: the file or folder, relative to the store.
         what: one sentence.
+        part: the chunk, reduction or result that is lost by it, as a folder relative to the store: removing
+            it and asking again mends it. None where that would not: a file that is no part of the store, a
+            scan's own record, a chunk that is missing already.
     """
 
     where: str
     what: str
+    part: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostPart:
+    """A part of a store that damage has cost.
+
+    Attributes:
+        where: its folder, relative to the store.
+        kind: ``chunk``, ``reduction`` or ``result``.
+        why: what is wrong with it.
+        remedy: how it is made anew once it is removed.
+    """
+
+    where: str
+    kind: str
+    why: str
+    remedy: str
 
 
 RecordT = TypeVar("RecordT")

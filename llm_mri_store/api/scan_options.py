@@ -35,6 +35,7 @@ class ScanOptions(TypedDict, total=False):
         token_step: for pooling ``tokens``: keep every so-many-th token of a text.
         chat_template: read each text as a user's message in the model's chat template.
         force: allow pooling ``first`` on a causal model.
+        strict: refuse activations that are not finite, instead of keeping the sample with a status.
         layers: layers to keep.
         max_tokens: tokens a text is cut to.
         batch_tokens: most padded tokens per forward pass; by default tried out where that pays.
@@ -62,6 +63,7 @@ class ScanOptions(TypedDict, total=False):
     token_step: int
     chat_template: bool
     force: bool
+    strict: bool
     layers: Sequence[int] | None
     max_tokens: int | None
     batch_tokens: int | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -15,7 +15,7 @@ from llm_mri_store.api.scan import Scan
 from llm_mri_store.api.scan_options import ScanOptions, scan_request
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import Problem, ProgressCallback, no_progress, span_words
+from llm_mri_store.records import LostPart, Problem, ProgressCallback, no_progress, span_words
 from llm_mri_store.store import catalogue, results, sandbox
 from llm_mri_store.store.connection import Value
 from llm_mri_store.store.paths import StorePaths
@@ -277,6 +277,33 @@ class Store:
         from llm_mri_store.store.verify import verify_store
 
         return verify_store(self._paths(), scan, progress=progress)
+
+    def repair(
+        self,
+        scan: str,
+        *,
+        agree: Callable[[Sequence[LostPart]], bool] = lambda _: True,
+        progress: ProgressCallback = no_progress,
+    ) -> tuple[tuple[LostPart, ...], tuple[Problem, ...]]:
+        """Removes the damaged chunks, reductions and results of a scan, so that they can be made anew.
+
+        The same scan command makes the missing chunks again, and no others.
+
+        Args:
+            scan: the scan.
+            agree: told what would be removed, and asked whether it may be; yes by default.
+            progress: told how far the check is.
+
+        Returns:
+            What was removed, and the problems that are left.
+
+        Raises:
+            UnknownName: there is no such scan.
+            StoreBusy: it is being written.
+        """
+        from llm_mri_store.store.repair import repair_scan
+
+        return repair_scan(self._paths(), scan, agree=agree, progress=progress)
 
     def find(self, name: str | None = None) -> Scan:
         """A scan by its name; the store's only scan needs no naming.

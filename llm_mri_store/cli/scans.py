@@ -58,6 +58,7 @@ from llm_mri_store.cli.output import print_rows, say, showing_progress
     help="Half of an encoder-decoder model to read.  [default: encoder]",
 )
 @click.option("--force", is_flag=True, help="Allow pooling 'first' for a causal model.")
+@click.option("--strict", is_flag=True, help="Refuse NaN and infinity instead of keeping them with a status.")
 @click.option("--layers", callback=parse_layers, help="Layers to keep, such as 0-6 or 0,3,6.  [default: all]")
 @click.option("--max-tokens", type=int, help="Cut texts to this many tokens.  [default: the model's limit]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps ...")

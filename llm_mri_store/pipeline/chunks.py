@@ -9,6 +9,7 @@ from llm_mri_store import schema
 from llm_mri_store.extraction.extractor import Float32, extract
 from llm_mri_store.pipeline.chunk_texts import ChunkTexts
 from llm_mri_store.pipeline.plan import PlannedScan, ScanPlan
+from llm_mri_store.pipeline.strict import refuse_not_finite
 from llm_mri_store.pipeline.tables import activations_table, text_samples, token_samples
 from llm_mri_store.records import ChunkRecord
 from llm_mri_store.store.catalogue import versions
@@ -58,6 +59,8 @@ def _write_to(
         samples = token_samples(ids, plan.corpus, scan.spec, chunk, vectors)
     else:
         samples, vectors = text_samples(ids, plan.corpus, chunk, vectors)
+    if plan.request.strict:
+        refuse_not_finite(scan.name, samples, vectors, scan.spec.layers)
     target = store.scan(scan.name).chunk(chunk.index)
     with commit_folder(target, staging=staging) as folder:
         write_parquet(folder / schema.SAMPLES_FILE, samples)

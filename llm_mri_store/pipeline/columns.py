@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+Float32 = npt.NDArray[np.float32]
 
-def has_vector(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+
+def has_vector(vectors: Float32) -> npt.NDArray[np.bool_]:
     """Which samples have a vector of finite numbers at every layer, bool (samples,).
 
     Args:
@@ -20,7 +22,7 @@ def has_vector(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return np.fromiter((np.isfinite(sample).all() for sample in vectors), np.bool_, count=len(vectors))
 
 
-def vector_column(vectors: npt.NDArray[np.float32], absent: npt.NDArray[np.bool_]) -> pa.FixedSizeListArray:
+def vector_column(vectors: Float32, absent: npt.NDArray[np.bool_]) -> pa.FixedSizeListArray:
     """Vectors as a list column, NULL for a sample that has none.
 
     Args:

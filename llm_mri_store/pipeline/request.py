@@ -36,6 +36,8 @@ class ScanRequest:
         token_step: for pooling ``tokens``: keep every so-many-th token of a text.
         chat_template: read each text as a user's message in the model's chat template.
         force: allow pooling ``first`` for a causal model.
+        strict: end with an error where the model returns NaN or infinity, instead of keeping the sample with
+            a status.
         layers: layers to keep, of those the site has; all by default.
         max_tokens: truncate texts to this many tokens; by default what the model can take.
         batch_tokens: most padded tokens in one forward pass; by default tried out where that pays.
@@ -59,6 +61,7 @@ class ScanRequest:
     token_step: int = 1
     chat_template: bool = False
     force: bool = False
+    strict: bool = False
     layers: Sequence[int] | None = None
     max_tokens: int | None = None
     batch_tokens: int | None = None

@@ -15,6 +15,7 @@ from llm_mri_store.pipeline.estimate import announce
 from llm_mri_store.pipeline.meter import ScanMeter
 from llm_mri_store.pipeline.plan import ScanPlan, plan_scans
 from llm_mri_store.pipeline.request import ScanRequest
+from llm_mri_store.pipeline.strict import refuse_not_finite_before
 from llm_mri_store.pipeline.tuning import with_tuned_batches
 from llm_mri_store.pipeline.work import ChunkWork, missing_work
 from llm_mri_store.pipeline.workers import run_workers
@@ -63,6 +64,8 @@ def run_scan(
                 notes=plan.corpus.notes,
                 read_at=scan.read_at,
             )
+            if request.strict:
+                refuse_not_finite_before(find_scan(store, scan.name))
         work = missing_work(store, plan)
         announce(plan, work)
         if work:

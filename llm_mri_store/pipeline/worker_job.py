@@ -52,6 +52,7 @@ class WorkerJob:
     random_weights: int | None
     trust_remote_code: bool
     side: Side | None
+    strict: bool
     threads: int | None
 
     @property
@@ -99,6 +100,7 @@ def write_job(
         random_weights=asked.random_weights,
         trust_remote_code=asked.trust_remote_code,
         side=plan.model.side,
+        strict=plan.request.strict,
         threads=threads,
     )
     folder.mkdir(parents=True)
@@ -145,7 +147,7 @@ def plan_of(job: WorkerJob, *, device: str) -> tuple[ScanPlan, list[ChunkWork]]:
     scans = tuple(_planned(store, name, model) for name in job.scans)
     corpus = _corpus_of(job)
     plan = ScanPlan(
-        request=ScanRequest(model=request, corpus=str(job.corpus)),
+        request=ScanRequest(model=request, corpus=str(job.corpus), strict=job.strict),
         corpus=corpus,
         model=model,
         scans=scans,

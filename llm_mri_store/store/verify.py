@@ -31,7 +31,8 @@ from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
 
 RecordT = TypeVar("RecordT")
 
-Found = tuple[str, str]
+Found = tuple[str, str, str | None]
+"""Where, what, and the part of the store that is lost by it (``Problem``)."""
 
 _STRANGE: Final = "this is no part of what was committed; move it elsewhere"
 
@@ -61,11 +62,18 @@ def verify_store(
         progress(Progress(job="verify", done=place, total=len(names), note=name))
         folder = store.scans / name
         if not is_name(name) or not folder.is_dir():
-            problems.append((str(folder), "no scan has such a name; move it elsewhere"))
+            problems.append((str(folder), "no scan has such a name; move it elsewhere", None))
         else:
             problems += _scan_problems(ScanPaths(folder))
     progress(Progress(job="verify", done=len(names), total=len(names)))
-    return [Problem(where=store.relative(Path(where)), what=what) for where, what in problems]
+    return [
+        Problem(
+            where=store.relative(Path(where)),
+            what=what,
+            part=None if part is None else store.relative(Path(part)),
+        )
+        for where, what, part in problems
+    ]
 
 
 def _listing(folder: Path) -> list[str]:
@@ -78,18 +86,24 @@ def _listing(folder: Path) -> list[str]:
 def _strangers(folder: Path, own: Collection[str]) -> Iterator[Found]:
     for name in _listing(folder):
         if name not in own:
-            yield str(folder / name), _STRANGE
+            yield str(folder / name), _STRANGE, None
 
 
-def _read_record(path: Path, record_type: type[RecordT], problems: list[Found]) -> RecordT | None:
+def _read_record(
+    path: Path, record_type: type[RecordT], problems: list[Found], *, part: Path | None
+) -> RecordT | None:
     """A record, or None where it is not as committed: nothing else can be held against what it says."""
+    lost = None if part is None else str(part)
     try:
         record = read_json(path, record_type)
     except StoreCorrupt as error:
-        problems.append((str(path), str(error)))
+        # What may not be read just now is not lost.
+        is_there = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        problems.append((str(path), str(error), None if is_there else lost))
         return None
     if not is_sealed(path):
-        problems.append((str(path), "the file was changed after its commit (its digest differs); restore it"))
+        what = "the file was changed after its commit (its digest differs); restore it"
+        problems.append((str(path), what, lost))
         return None
     return record
 
@@ -97,18 +111,18 @@ def _read_record(path: Path, record_type: type[RecordT], problems: list[Found]) 
 def _scan_problems(paths: ScanPaths) -> list[Found]:
     own = {schema.SCAN_FILE, schema.CHUNKS_FOLDER, schema.REDUCTIONS_FOLDER, schema.RESULTS_FOLDER}
     problems = list(_strangers(paths.folder, own))
-    record = _read_record(paths.record, ScanRecord, problems)
+    record = _read_record(paths.record, ScanRecord, problems, part=None)
     if record is None:
         return problems
     if record.identity != scan_identity(record.spec):
-        return [*problems, (str(paths.record), "its identity is not that of its inputs")]
+        return [*problems, (str(paths.record), "its identity is not that of its inputs", None)]
     chunks = _all_chunks(paths, record.spec, problems)
     whole = chunks if len(chunks) == record.spec.n_chunks else None
     _check_results(paths.results(), None if whole is None else result_source(tuple(whole), None), problems)
     for name in _listing(paths.reductions):
         folder = paths.reductions / name
         if not is_name(name) or not folder.is_dir():
-            problems.append((str(folder), "no reduction has such a name; move it elsewhere"))
+            problems.append((str(folder), "no reduction has such a name; move it elsewhere", None))
         else:
             reduction = _check_reduction(folder, record.spec, whole, problems)
             known = whole is not None and reduction is not None
@@ -122,7 +136,8 @@ def _all_chunks(paths: ScanPaths, spec: ScanSpec, problems: list[Found]) -> list
     found = set(_listing(paths.chunks))
     expected = [schema.chunk_folder(index) for index in range(spec.n_chunks)]
     for name in sorted(found.difference(expected)):
-        problems.append((str(paths.chunks / name), "no chunk of this scan has this name; move it elsewhere"))
+        what = "no chunk of this scan has this name; move it elsewhere"
+        problems.append((str(paths.chunks / name), what, None))
     last = max((index for index, name in enumerate(expected) if name in found), default=-1)
     chunks: list[ChunkRecord] = []
     for index, name in enumerate(expected[: last + 1]):
@@ -133,23 +148,24 @@ def _all_chunks(paths: ScanPaths, spec: ScanSpec, problems: list[Found]) -> list
             what = (
                 "this chunk is missing while later ones are there; run the scan command again to make it anew"
             )
-            problems.append((str(paths.chunks / name), what))
+            problems.append((str(paths.chunks / name), what, None))
     return chunks
 
 
 def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]) -> ChunkRecord | None:
     path = folder / schema.CHUNK_FILE
-    record = _read_record(path, ChunkRecord, problems)
+    record = _read_record(path, ChunkRecord, problems, part=folder)
     if record is None:
         return None
     ids = spec.chunk_range(index)
     if (record.index, record.first_sample, record.n_samples) != (index, ids.start, len(ids)):
-        problems.append((str(path), f"it says it holds other samples than {ids.start}-{ids.stop - 1}"))
+        what = f"it says it holds other samples than {ids.start}-{ids.stop - 1}"
+        problems.append((str(path), what, str(folder)))
     damaged = list(_file_problems(folder, record.files, schema.CHUNK_FILE))
     problems += damaged
     if not damaged:
         for name in (schema.SAMPLES_FILE, schema.ACTIVATIONS_FILE):
-            problems += _row_problems(folder / name, np.arange(ids.start, ids.stop))
+            problems += _row_problems(folder / name, np.arange(ids.start, ids.stop), part=folder)
     return record
 
 
@@ -157,17 +173,17 @@ def _check_reduction(
     folder: Path, spec: ScanSpec, chunks: Sequence[ChunkRecord] | None, problems: list[Found]
 ) -> ReductionRecord | None:
     path = folder / schema.REDUCTION_FILE
-    record = _read_record(path, ReductionRecord, problems)
+    record = _read_record(path, ReductionRecord, problems, part=folder)
     if record is None:
         return None
     if chunks is not None and record.source != chunks_digest(tuple(chunks)):
         what = "it was made from other activations than the scan holds now; remove it and reduce again"
-        problems.append((str(path), what))
+        problems.append((str(path), what, str(folder)))
     damaged = list(_file_problems(folder, record.files, schema.REDUCTION_FILE, apart=schema.RESULTS_FOLDER))
     problems += damaged
     for one in () if damaged else record.layers:
         file = folder / schema.POINTS_FOLDER / schema.points_file(one.layer)
-        problems += _row_problems(file, np.arange(spec.n_samples))
+        problems += _row_problems(file, np.arange(spec.n_samples), part=folder)
     return record
 
 
@@ -182,27 +198,28 @@ def _check_results(folder: Path, source: str | None, problems: list[Found]) -> N
     for kind in _listing(folder):
         for name in _listing(folder / kind):
             if not is_name(kind) or not is_name(name) or not (folder / kind / name).is_dir():
-                problems.append((str(folder / kind / name), "no result has such a name; move it elsewhere"))
+                what = "no result has such a name; move it elsewhere"
+                problems.append((str(folder / kind / name), what, None))
             else:
                 _check_result(folder / kind / name, source, problems)
         if not (folder / kind).is_dir():
-            problems.append((str(folder / kind), _STRANGE))
+            problems.append((str(folder / kind), _STRANGE, None))
 
 
 def _check_result(folder: Path, source: str | None, problems: list[Found]) -> None:
     path = folder / schema.RESULT_FILE
-    record = _read_record(path, ResultRecord, problems)
+    record = _read_record(path, ResultRecord, problems, part=folder)
     if record is None:
         return
     if (record.spec.kind, record.spec.name) != (folder.parent.name, folder.name):
         what = f"it says it is result {record.spec.name!r} of kind {record.spec.kind!r}; move it back there"
-        problems.append((str(path), what))
+        problems.append((str(path), what, None))
     if source is not None and record.source != source:
         what = (
             "it was made from other activations, or from another reduction, than are there now, and is seen "
             "nowhere; remove it, or ask for it again"
         )
-        problems.append((str(path), what))
+        problems.append((str(path), what, str(folder)))
     problems += _file_problems(folder, record.files, schema.RESULT_FILE)
 
 
@@ -220,24 +237,26 @@ def _file_problems(
                 yield (
                     str(path),
                     "the file is damaged: its bytes are not those that were committed (sha256 differs)",
+                    str(folder),
                 )
         except FileNotFoundError:
-            yield str(path), "the file is missing"
+            yield str(path), "the file is missing", str(folder)
         except OSError as error:
-            yield str(path), f"the file cannot be read: {error.strerror}"
+            # What may not be read just now is not lost.
+            yield str(path), f"the file cannot be read: {error.strerror}", None
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if apart is not None and name.partition("/")[0] == apart:
             continue
         if path.is_file() and name not in {*digests, record_name} and path.name not in DESKTOP_FILES:
-            yield str(path), _STRANGE
+            yield str(path), _STRANGE, None
 
 
-def _row_problems(path: Path, sample_ids: np.ndarray) -> Iterator[Found]:
+def _row_problems(path: Path, sample_ids: np.ndarray, *, part: Path) -> Iterator[Found]:
     try:
         table = read_parquet(path, [schema.SAMPLE_ID])
     except (StoreCorrupt, pa.ArrowException) as error:
-        yield str(path), str(error)
+        yield str(path), str(error), str(part)
         return
     if not np.array_equal(table[schema.SAMPLE_ID].to_numpy(), sample_ids):
-        yield str(path), f"its samples are not {sample_ids[0]}-{sample_ids[-1]} in order"
+        yield str(path), f"its samples are not {sample_ids[0]}-{sample_ids[-1]} in order", str(part)

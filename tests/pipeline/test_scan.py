@@ -210,6 +210,28 @@ def test_a_text_the_model_fails_on_keeps_its_row(request_of, tmp_path, tiny_bert
     assert not verify_store(StorePaths(tmp_path / "s"))
 
 
+def test_a_strict_scan_refuses_such_a_text_and_keeps_the_chunks_before(request_of, tmp_path, tiny_bert):
+    broken = load_model(ModelRequest(model=tiny_bert, device="cpu"))
+    records = [{"text": "river stone", "label": "ab"[place % 2]} for place in range(12)]
+    records[7]["text"] = "river thunder"
+    word = broken.tokenizer.convert_tokens_to_ids("thunder")
+    with torch.no_grad():
+        broken.module.get_input_embeddings().weight[word] = torch.nan
+    model = ModelRequest(model=broken.module, tokenizer=broken.tokenizer)
+    request = request_of(model=model, corpus=records, chunk_samples=4)
+    with pytest.raises(ModelError, match=r"1 sample of a chunk of scan 's', first for sample 7 at layer 0"):
+        run_scan(tmp_path / "s", replace(request, strict=True))
+    entry = find_scan(StorePaths(tmp_path / "s"), "s")
+    assert [chunk.index for chunk in entry.chunks] == [0]
+    assert run_scan(tmp_path / "s", request).is_complete
+    with pytest.raises(ModelError, match="already holds 1 sample"):
+        run_scan(tmp_path / "s", replace(request, strict=True))
+
+
+def test_a_strict_scan_of_a_sound_model_is_as_any(request_of, tmp_path):
+    assert run_scan(tmp_path / "s", request_of(strict=True)).is_complete
+
+
 def test_what_was_left_out_of_a_corpus_is_noted(request_of, tmp_path):
     records = [{**row, "tags": ["a"], "status": "new"} for row in make_records(4)]
     entry = run_scan(tmp_path / "s", request_of(corpus=records))

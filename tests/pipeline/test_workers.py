@@ -1,6 +1,7 @@
 """Several processes on one scan: the same rows, whoever computes them and whoever dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from llm_mri_store import Store
 from llm_mri_store.errors import LlmMriError, ModelError
@@ -132,6 +135,17 @@ def test_what_a_worker_meets_is_said_as_if_it_were_met_here(tmp_path, tiny_bert,
     with pytest.raises(LlmMriError, match="device 'cuda:7' is not there"):
         Store(tmp_path / "s").scan(tiny_bert, make_records(), workers=2, **OPTIONS)
     assert all(process.poll() is not None for process in started)
+
+
+def test_workers_are_as_strict_as_they_are_told(tmp_path, tiny_bert):
+    folder = tmp_path / "broken"
+    shutil.copytree(tiny_bert, folder)
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    weights[name][8:] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="returns NaN or infinity for"):
+        Store(tmp_path / "s").scan(folder, make_records(), workers=2, strict=True, **OPTIONS)
 
 
 SCRIPT = """
