@@ -87,6 +87,10 @@ class StoreCorrupt(StoreError):
     """A file of the store is damaged or missing."""
 
 
+class StoreTooNew(StoreCorrupt):
+    """A file of the store was written by a newer version: nothing is wrong with it."""
+
+
 class StoreBusy(StoreError):
     """Another process is writing this scan."""
 

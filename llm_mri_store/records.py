@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from llm_mri_store.errors import StoreCorrupt
+from llm_mri_store.errors import StoreCorrupt, StoreTooNew
 from llm_mri_store.schema import FORMAT_VERSION
 
 Pooling = Literal["first", "last", "mean", "max"]
@@ -374,13 +374,13 @@ def from_json(content: bytes, record_type: type[RecordT], *, where: str) -> Reco
     try:
         written = msgspec.json.decode(content, type=dict[str, Any])
         if isinstance(written.get("format"), int) and written["format"] > FORMAT_VERSION:
-            raise StoreCorrupt(
+            raise StoreTooNew(
                 f"{where} was written by a newer version (format {written['format']}, this version reads up "
                 f"to {FORMAT_VERSION}); upgrade llm-mri-store"
             )
         return msgspec.convert(written, record_type, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StoreCorrupt(f"{where} is damaged: {error}; restore it, or remove what it describes") from error
+        raise StoreCorrupt(f"{where} is damaged: {error}; restore it, or run 'llm-mri repair'") from error
 
 
 def scan_identity(spec: ScanSpec) -> str:

@@ -27,7 +27,10 @@ from llm_mri_store.store.catalogue import find_scan, scan_names
 from llm_mri_store.store.paths import StorePaths, as_name, check_name
 
 _CHUNK_BYTES: Final = 64 * 2**20
-_CHUNK_SAMPLES: Final = 2048
+_CPU_CHUNK: Final = 1024
+_GPU_CHUNK: Final = 4096
+"""Most texts of a chunk. A CPU has little to gain from more, and pays in memory: three chunks are under way
+at a time. On a GPU the last batches of a chunk, which are not full, weigh more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +223,7 @@ class _Planner:
         if self._census is not None:
             n_bytes = n_bytes + token_bytes * self._census.n_kept
         batch_tokens = CPU_BATCH_TOKENS if self._model.device == "cpu" else GPU_BATCH_TOKENS
-        return _texts_per_chunk(n_bytes), batch_tokens
+        return _texts_per_chunk(n_bytes, device=self._model.device), batch_tokens
 
     def _spec(self, reading: Reading, cut: tuple[int, int]) -> ScanSpec:
         request, corpus, model = self._request, self._corpus, self._model
@@ -290,15 +293,17 @@ def _row_bytes(reading: Reading) -> int:
     return len(reading.layers) * reading.site.width * 4
 
 
-def _texts_per_chunk(n_bytes: npt.NDArray[np.int64]) -> int:
+def _texts_per_chunk(n_bytes: npt.NDArray[np.int64], *, device: str) -> int:
     """Texts per chunk, a power of two where texts differ in size, so that no chunk is larger than it may be.
 
     Args:
         n_bytes: what each text takes, int64 (texts,).
+        device: where the model runs.
     """
+    most = _CPU_CHUNK if device == "cpu" else _GPU_CHUNK
     if n_bytes.min() == n_bytes.max():
-        return int(min(_CHUNK_SAMPLES, max(1, _CHUNK_BYTES // max(1, n_bytes[0]))))
-    size = _CHUNK_SAMPLES
+        return int(min(most, max(1, _CHUNK_BYTES // max(1, n_bytes[0]))))
+    size = most
     while size > 1 and np.add.reduceat(n_bytes, np.arange(0, len(n_bytes), size)).max() > _CHUNK_BYTES:
         size //= 2
     return size

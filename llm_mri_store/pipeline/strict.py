@@ -34,8 +34,8 @@ def refuse_not_finite(name: str, samples: pa.Table, vectors: Float32, layers: tu
     layer = layers[int((~np.isfinite(vectors[place])).any(axis=1).argmax())]
     raise ModelError(
         f"the model returns NaN or infinity for {_count(int(is_bad.sum()))} of a chunk of scan {name!r}, "
-        f"first for sample {first} at layer {layer}; this chunk was not kept. Another --dtype may help; without "
-        "--strict such samples stay, with the status not_finite"
+        f"first for sample {first} at layer {layer}; this chunk was not kept. Another --dtype may help; "
+        "without --strict such samples stay, with the status not_finite"
     )
 
 

@@ -183,7 +183,8 @@ def _refuse_absurd(spec: ScanSpec, path: Path) -> None:
     """Refuses numbers that no scan has, which a damaged or edited record may hold."""
     if min(spec.n_samples, spec.chunk_samples, spec.hidden_size, 1 + min(spec.layers, default=-1)) < 1:
         raise StoreCorrupt(
-            f"{path} is damaged: no scan has such samples, chunks, layers or width; restore it"
+            f"{path} is damaged: no scan has such samples, chunks, layers or width; restore it (what else is "
+            "damaged: 'llm-mri verify')"
         )
 
 
@@ -191,7 +192,9 @@ def _read_chunk(folder: Path) -> ChunkRecord:
     path = folder / schema.CHUNK_FILE
     record = read_json(path, ChunkRecord)
     if schema.chunk_folder(record.index) != folder.name:
-        raise StoreCorrupt(f"{path} is damaged: it says it is of chunk {record.index}; restore it")
+        raise StoreCorrupt(
+            f"{path} is damaged: it says it is of chunk {record.index}; restore it, or run 'llm-mri repair'"
+        )
     return record
 
 
@@ -208,7 +211,10 @@ def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
     folder = scan.paths.reduction(name)
     record = read_json(folder / schema.REDUCTION_FILE, ReductionRecord)
     if not record.layers or record.spec.n_components < 1:
-        raise StoreCorrupt(f"{folder / schema.REDUCTION_FILE} is damaged: it names no points; restore it")
+        raise StoreCorrupt(
+            f"{folder / schema.REDUCTION_FILE} is damaged: it names no points; restore it, or run 'llm-mri "
+            "repair'"
+        )
     return ReductionEntry(name, folder, record)
 
 

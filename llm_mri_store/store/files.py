@@ -118,7 +118,7 @@ def read_json(path: Path, record_type: type[RecordT]) -> RecordT:
     try:
         return from_json(content, record_type, where=str(path))
     except (UnicodeDecodeError, RecursionError) as error:
-        raise StoreCorrupt(f"{path} is damaged: {error}; restore it, or remove what it describes") from error
+        raise StoreCorrupt(f"{path} is damaged: {error}; restore it, or run 'llm-mri repair'") from error
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from llm_mri_store import schema
-from llm_mri_store.errors import StoreCorrupt, UnknownName
+from llm_mri_store.errors import StoreCorrupt, StoreTooNew, UnknownName
 from llm_mri_store.records import (
     ChunkRecord,
     Problem,
@@ -97,8 +97,10 @@ def _read_record(
     try:
         record = read_json(path, record_type)
     except StoreCorrupt as error:
-        # What may not be read just now is not lost.
-        is_there = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        # What may not be read just now, or not by this version, is not lost.
+        is_there = isinstance(error, StoreTooNew) or (
+            isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        )
         problems.append((str(path), str(error), None if is_there else lost))
         return None
     if not is_sealed(path):

@@ -123,6 +123,18 @@ def test_a_file_that_may_not_be_read_is_not_lost(store, monkeypatch):
     assert tree_digest(store.root) == before
 
 
+def test_what_a_newer_version_wrote_is_not_lost(store):
+    path = store.root / CHUNK / "chunk.json"
+    path.write_bytes(
+        path.read_bytes().replace(b'"format":1', b'"format":99').replace(b'"format": 1', b'"format": 99')
+    )
+    before = tree_digest(store.root)
+    removed, left = repaired(store)
+    assert removed == ()
+    assert any("newer version" in one.what for one in left)
+    assert tree_digest(store.root) == before
+
+
 def test_a_scan_s_own_record_is_not_dropped(store):
     (store.root / "scans/big/scan.json").write_text("{}")
     removed, left = repaired(store)

@@ -1,0 +1,30 @@
+"""Torture: what the store promises, tried in a small form by ``make test`` and in full by ``make torture``.
+
+Figures of a full run are gathered in ``torture.json``; docs/reliability.md shows them.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--torture", action="store_true", help="the full form, which takes its time")
+
+
+@pytest.fixture(scope="session")
+def is_full(request):
+    """True in the full form."""
+    return bool(request.config.getoption("--torture", default=False))
+
+
+@pytest.fixture(scope="session")
+def figures(is_full, request):
+    """What a full run came to, by name; written when it ends."""
+    found = {}
+    yield found
+    if is_full and found:
+        path = Path(request.config.rootpath) / "torture.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, **found}, indent=1) + "\n")
