@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test check check-without-test format lint types floors docs notebooks bench clean
+.PHONY: help demo test torture check check-without-test format lint types floors docs notebooks bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: .venv/.installed  ## Scan the embedded corpus with the offline model; prin
 
 test: .venv/.installed  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+torture: .venv/.installed  ## The promises of a store in full form; takes its time, figures in torture.json
+	$(BIN)/python -m pytest tests/torture --torture -p no:xdist
 
 check: test check-without-test  ## Everything a change must pass
 
@@ -42,11 +45,13 @@ notebooks: .venv/.installed  ## Run every notebook from a clean kernel and compa
 
 docs: .venv/.installed  ## Are the README's help and the generated pages up to date?
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python docs/gallery.py --check
 
 bench: .venv/.installed  ## Measure; figures are printed beside their references
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/report.py
 
 clean:  ## Remove what the targets made
 	rm -rf .venv llm-mri-demo build dist

@@ -39,6 +39,9 @@ def commands() -> str:
     parts = ["# Commands\n\nGenerated from the commands' own help by `docs/build.py`.\n"]
     for name, command in main.commands.items():
         parts.append(f"## llm-mri {name}\n\n```text\n{help_of(command, f'llm-mri {name}')}\n```\n")
+        for kind, one in getattr(command, "commands", {}).items():
+            path = f"llm-mri {name} {kind}"
+            parts.append(f"### {path}\n\n```text\n{help_of(one, path)}\n```\n")
     return "\n".join(parts)
 
 

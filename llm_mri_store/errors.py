@@ -11,6 +11,7 @@
     ├── UnknownName         (KeyError)       a scan, label, layer, ... that is not there
     ├── StoreError          (OSError)        the folder on disk
     │   ├── StoreCorrupt                     a file is damaged or missing
+    │   │   └── StoreTooNew                  a file of a newer version
     │   ├── StoreBusy                        another process writes this scan
     │   ├── AlreadyThere                     the name is taken by something else
     │   └── WriteFailed                      no space, no permission

@@ -22,6 +22,20 @@ CREATE VIEW samples AS
 SELECT *
 FROM stored_samples;
 
+-- The words of each text, in lower case: two characters or more, the first a letter.
+CREATE VIEW terms AS
+SELECT
+    sample_id,
+    term,
+    count(*) AS n
+FROM (
+    SELECT
+        sample_id,
+        unnest(regexp_extract_all(lower(text), '\p{L}[\p{L}\p{N}''-]+')) AS term
+    FROM stored_samples
+)
+GROUP BY sample_id, term;
+
 CREATE VIEW activations AS
 SELECT
     layer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from llm_mri_store import schema
@@ -33,6 +34,7 @@ def probe_reduction(
     n_repeats: int = 5,
     seed: int = 0,
     metrics: Sequence[Metric] = METRICS,
+    most_samples: int | None = None,
     is_twin: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> pa.Table:
@@ -51,6 +53,7 @@ def probe_reduction(
         n_repeats: repeats of the folds.
         seed: of folds and shuffled labels.
         metrics: which scores.
+        most_samples: samples that are probed, drawn with the seed where there are more; all by default.
         is_twin: only its activations are scored, under the name ``random_weights``; folds are those of its
             original, as they depend on labels and groups alone.
         progress: told after each fold of each layer.
@@ -64,6 +67,9 @@ def probe_reduction(
     places = [place for place, kept in enumerate(chosen) if kept]
     if not places:
         raise InvalidInput(f"no sample of scan {scan.name!r} has an activation and a value of {target!r}")
+    if most_samples is not None and len(places) > most_samples:
+        drawn = np.random.default_rng(seed).choice(len(places), size=most_samples, replace=False)
+        places = [places[place] for place in np.sort(drawn)]
     group_values = None if groups is None else sample_column(scan, groups)
     n_tokens = sample_column(scan, schema.N_TOKENS)
     samples = ProbeSamples(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -10,7 +10,8 @@ import pyarrow as pa
 from llm_mri_store.errors import QueryError, ReductionError, UnknownName
 from llm_mri_store.schema import LABEL, LAYER, REDUCTION_VIEWS
 from llm_mri_store.store.catalogue import ReductionEntry
-from llm_mri_store.store.connection import fetch
+from llm_mri_store.store.clock import Clock
+from llm_mri_store.store.connection import fetch, fetch_each
 from llm_mri_store.store.queries import NamedQuery, ParameterValue, fill_parameters, named_query
 from llm_mri_store.store.selection import Opened, Selection
 
@@ -27,6 +28,8 @@ _GRID_QUERIES: Final = frozenset(
         "heatmap_all_layers",
         "label_shares",
         "layer_information",
+        "layer_points",
+        "page_texts",
         "paths",
         "step_information",
     }
@@ -37,13 +40,20 @@ _SCAN_QUERIES: Final = frozenset({"layer_quality", "neighbours", "scan_summary"}
 """Queries that need no reduction."""
 
 
-def ask(selection: Selection, name: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+def ask(
+    selection: Selection,
+    name: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    clock: Clock | None = None,
+) -> pa.Table:
     """Rows of a named query.
 
     Args:
         selection: what is opened.
         name: name of the query.
         parameters: its parameters; those left out have their defaults.
+        clock: stops it; by default it takes as long as it takes.
 
     Returns:
         The columns that the query's header declares.
@@ -52,16 +62,36 @@ def ask(selection: Selection, name: str, parameters: Mapping[str, object] | None
         UnknownName: there is no such query, parameter, layer, label, cell or sample.
         InvalidInput: a required parameter is missing or of a wrong type.
         QueryError: no scan or reduction is chosen.
+        QueryTimeout: the clock stopped it.
         ReductionError: the reduction has no grid, and the query is about cells.
     """
     query = named_query(name)
-    values = fill_parameters(query, parameters or {})
+    values = _checked_values(selection, query, parameters or {})
+    return fetch(selection, query.sql, values, clock=clock)
+
+
+def ask_each(
+    selection: Selection, name: str, parameters: Iterable[Mapping[str, object]]
+) -> Iterator[pa.Table]:
+    """Rows of a named query for each set of parameters: as ``ask``, but the store is opened once.
+
+    Raises:
+        LlmMriError: as ``ask``.
+    """
+    query = named_query(name)
+    return fetch_each(selection, query.sql, [_checked_values(selection, query, one) for one in parameters])
+
+
+def _checked_values(
+    selection: Selection, query: NamedQuery, parameters: Mapping[str, object]
+) -> dict[str, ParameterValue]:
+    values = fill_parameters(query, parameters)
     if not selection.opened:
-        raise QueryError(f"query {name!r} needs a scan: {next(iter(selection.absent.values()))}")
-    if name not in _SCAN_QUERIES and (why := selection.absent.get(REDUCTION_VIEWS[0])):
-        raise QueryError(f"query {name!r} needs a reduction: {why}")
+        raise QueryError(f"query {query.name!r} needs a scan: {next(iter(selection.absent.values()))}")
+    if query.name not in _SCAN_QUERIES and (why := selection.absent.get(REDUCTION_VIEWS[0])):
+        raise QueryError(f"query {query.name!r} needs a reduction: {why}")
     _check_values(query, values, selection.opened[0])
-    return fetch(selection, query.sql, values)
+    return values
 
 
 def _check_values(query: NamedQuery, values: Mapping[str, ParameterValue], opened: Opened) -> None:

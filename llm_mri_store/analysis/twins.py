@@ -173,11 +173,12 @@ def scan_command(scan: ScanEntry, *, seed: int = 0) -> str:
     """
     spec = scan.spec
     words = ["llm-mri", "scan", spec.model, spec.corpus, "--name", f"{scan.name}{_SUFFIX}"]
-    words += ["--random-weights", str(seed), *_scan_options(spec)]
+    words += ["--random-weights", str(seed), *scan_options(spec)]
     return shlex.join(words)
 
 
-def _scan_options(spec: ScanSpec) -> list[str]:
+def scan_options(spec: ScanSpec) -> list[str]:
+    """Options of the command that makes a scan, without its name, weights, store and device."""
     options = {
         "--text-column": (spec.text_column, "text"),
         "--label-column": (spec.label_column, "label"),

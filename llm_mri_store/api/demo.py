@@ -31,7 +31,7 @@ class DemoResult:
     Attributes:
         reduction: the demo's reduction.
         contrast: where the two labels that lie far apart differ.
-        pages: what is shown -> the file that shows it.
+        pages: what is shown -> the file that shows it; the report first.
     """
 
     reduction: Reduction
@@ -105,7 +105,8 @@ def run_demo(
             lambda: reduction.plot.contrast(contrast),
         ),
     }
-    pages = {}
+    say("report: one page of all of it")
+    pages = {"the report: start here": reduction.report(out / "report.html", progress=progress)}
     for place, (what, (file, draw)) in enumerate(drawings.items()):
         say(f"draw {place + 1} of {len(drawings)}: {what}")
         pages[what] = save_chart(draw(), out / file)

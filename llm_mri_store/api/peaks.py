@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
@@ -86,15 +85,11 @@ def peak_table(
 def _words(reduction: Reduction, place: dict[str, int], n_words: int) -> list[str]:
     """The words most typical of a cell against the layer's other cells.
 
-    Those of the query ``cell_terms``, by the root of how often they occur in the cell instead of how often
-    (``reduce_frequent_words`` of Grootendorst's BERTopic): of a few short texts it would be "it" and "with".
-    Words of several texts come first.
+    Of a few short texts the plain score would put "it" and "with" first, hence ``reduce_frequent``.
     """
     if n_words < 1:
         return []
-    rows = reduction.ask("cell_terms", **place, limit=_EVERY).rows()
-    rows.sort(key=lambda row: (row["n_samples"] > 1, row["score"] / math.sqrt(row["n"])), reverse=True)
-    return [row["term"] for row in rows[:n_words]]
+    return reduction.ask("cell_terms", **place, limit=n_words, reduce_frequent=True)["term"]
 
 
 def _texts(reduction: Reduction, place: dict[str, int], labels: Collection[str], n_texts: int) -> list[str]:

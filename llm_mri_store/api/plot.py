@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import networkx as nx
 
 from llm_mri_store import charts
-from llm_mri_store.api import plot_titles
+from llm_mri_store.api import plot_maps, plot_titles
 
 if TYPE_CHECKING:
     import altair as alt
@@ -47,7 +47,7 @@ class Plot:
         n = sum(cells["n"])
         who = f"label {label!r}" if label is not None else "all labels"
         texts = self.reduction.ask("cell_texts", layer=layer, label=label, limit=3)
-        notes = [*self._provenance(), *self._layer_notes(layer)]
+        notes = [*self.provenance(), *self.layer_notes(layer)]
         return charts.heatmap_chart(
             cells.arrow,
             value=value,
@@ -73,14 +73,22 @@ class Plot:
         cells = self.reduction.heatmaps(wanted)
         shown = sorted(set(cells["label"]))
         n = sum(cells["n"]) // max(len(self.reduction.layers), 1)
-        who = f"label {shown[0]!r}" if len(shown) == 1 else f"{len(shown)} labels"
+        who = plot_titles.who(shown)
         return charts.heatmap_layers_chart(
             cells.arrow,
             value=value,
             title=f"All layers, {who}: {_VALUE_WORDS[value]} (n = {n:,})",
-            subtitle=self._provenance(),
+            subtitle=self.provenance(),
             degenerate_layers=self.reduction.degenerate_layers,
         )
+
+    # Charts of regions and layers: methods that stand in api/plot_maps.py.
+    points = plot_maps.points
+    flow = plot_maps.flow
+    regions = plot_maps.regions
+    metrics = plot_maps.metrics
+    quality = plot_maps.quality
+    map_quality = plot_maps.map_quality
 
     def graph(
         self,
@@ -115,8 +123,8 @@ class Plot:
         """Drawing of a graph that ``Reduction.graph`` gave, as ``graph`` makes it."""
         names = graph.graph["labels"]
         n = sum(graph.graph["label_totals"].values())
-        who = " and ".join(repr(name) for name in names) if len(names) <= 2 else f"{len(names)} labels"
-        notes = self._provenance()
+        who = plot_titles.who(names)
+        notes = self.provenance()
         if selection := graph.graph.get("selection"):
             notes.append(f"edges join components of neighbouring layers with {selection} (Spearman)")
         if flat := self.reduction.degenerate_layers:
@@ -144,11 +152,12 @@ class Plot:
             UnknownName: the scores have no such metric.
         """
         shown = scores if scores is not None else self.reduction.probe(target=target)
+        n = max(shown["n_samples"], default=0)
         return charts.probe_chart(
             shown.arrow,
             metric=metric,
-            title=f"Reading the {target} layer by layer: {metric.replace('_', ' ')}",
-            subtitle=self._provenance(),
+            title=f"Reading the {target} layer by layer: {metric.replace('_', ' ')} (n = {n:,})",
+            subtitle=self.provenance(),
         )
 
     def contrast(self, found: ContrastResult, *, alpha: float = 0.05) -> alt.TopLevelMixin:
@@ -165,7 +174,7 @@ class Plot:
         flat = [row["layer"] for row in layers if row["is_degenerate"]]
         also = [row["layer"] for row in layers if row["also_in_twin"]]
         notes = [
-            *Plot(found.reduction)._provenance(),
+            *Plot(found.reduction).provenance(),
             *plot_titles.design_notes(facts),
             *plot_titles.degenerate_note(flat),
             *plot_titles.twin_note(facts, also),
@@ -200,7 +209,7 @@ class Plot:
             shown.steps.arrow,
             label_entropy=shown.layers["label_entropy"][0],
             title=plot_titles.information_title(shown.facts),
-            subtitle=[*Plot(shown.reduction)._provenance(), *plot_titles.design_notes(shown.facts)],
+            subtitle=[*Plot(shown.reduction).provenance(), *plot_titles.design_notes(shown.facts)],
             alpha=alpha,
         )
 
@@ -220,7 +229,7 @@ class Plot:
             name_a=found.a,
             name_b=found.b,
             title=plot_titles.comparison_title(found.facts),
-            subtitle=[*Plot(found.reduction)._provenance(), *plot_titles.design_notes(found.facts)],
+            subtitle=[*Plot(found.reduction).provenance(), *plot_titles.design_notes(found.facts)],
             alpha=alpha,
         )
 
@@ -254,18 +263,23 @@ class Plot:
                         texts.append(row["text"])
         return shown
 
-    def _provenance(self) -> list[str]:
+    def provenance(self) -> list[str]:
+        """What was scanned and reduced, and how: lines for a subtitle."""
         spec = self.reduction.spec
         scan = self.reduction.scan()
         grid = f", {spec.grid} x {spec.grid} cells of equal {spec.bins}" if spec.grid else ""
         if spec.bins == "quantile" and spec.grid:
             grid = f", {spec.grid} x {spec.grid} cells between quantiles"
+        how = f"{scan.spec.site} stream, {scan.spec.pooling} pooling"
+        if scan.spec.pooling == "imported":
+            how = "imported activations"
         return [
-            f"{scan.spec.model} over {scan.spec.corpus}, {scan.spec.site} stream, "
-            f"{scan.spec.pooling} pooling; {spec.method.upper()}, {spec.n_components} components{grid}"
+            f"{scan.spec.model} over {scan.spec.corpus}, {how}; "
+            f"{spec.method.upper()}, {spec.n_components} components{grid}"
         ]
 
-    def _layer_notes(self, layer: int) -> list[str]:
+    def layer_notes(self, layer: int) -> list[str]:
+        """What to know of a layer's map: lines for a subtitle."""
         found = next(one for one in self.reduction.diagnostics if one.layer == layer)
         notes = []
         if found.is_degenerate:

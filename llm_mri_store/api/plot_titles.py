@@ -66,6 +66,15 @@ def listed(layers: Sequence[int]) -> str:
     return f"layer{'s' * (len(layers) > 1)} {', '.join(map(str, layers))}"
 
 
+def who(labels: Sequence[str]) -> str:
+    """Labels in words: their names, or how many where there are more than two.
+
+    >>> who(["true"]), who(["fake", "true"]), who(["a", "b", "c"])
+    ("'true'", "'fake' and 'true'", '3 labels')
+    """
+    return " and ".join(map(repr, labels)) if len(labels) <= 2 else f"{len(labels):,} labels"
+
+
 def _side(facts: Mapping[str, Any], side: str) -> str:
     return f"{_quoted(facts[side])} ({_n(facts[f'n_{side}'])})"
 

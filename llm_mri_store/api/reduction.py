@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.analysis import questions
-from llm_mri_store.api import inference
+from llm_mri_store.api import inference, report
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput, ReductionError, UnknownName
-from llm_mri_store.records import LayerDiagnostics, ProgressCallback, ReductionSpec, no_progress
+from llm_mri_store.records import LayerDiagnostics, Progress, ProgressCallback, ReductionSpec, no_progress
 from llm_mri_store.store import catalogue
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.selection import Selection, select
@@ -37,6 +37,7 @@ class ProbeOptions(TypedDict, total=False):
     n_repeats: int
     seed: int
     metrics: Sequence[Metric]
+    most_samples: int | None
 
 
 ALL_LABELS = "all"
@@ -204,11 +205,14 @@ class Reduction:
                 "threshold and fdr out, or reduce to more than 2 components"
             )
 
-    def metrics(self, labels: Sequence[str] | str | None = None) -> Table:
+    def metrics(
+        self, labels: Sequence[str] | str | None = None, *, progress: ProgressCallback = no_progress
+    ) -> Table:
         """Graph metrics, a row for the graph of each label and one for the graph of them all.
 
         Args:
             labels: which labels; all of the scan by default.
+            progress: told before each graph, and at the end.
 
         Returns:
             Column ``graph`` (the label, or ``all``), then the numbers of ``analysis.graph_metrics``.
@@ -216,9 +220,14 @@ class Reduction:
         from llm_mri_store.analysis.graph_metrics import graph_metrics
 
         wanted = _as_list(labels) or list(self.scan().labels)
-        rows = [{"graph": label, **graph_metrics(self.graph([label]))} for label in wanted]
+        named = [(label, [label]) for label in wanted]
         if len(wanted) > 1:
-            rows.append({"graph": ALL_LABELS, **graph_metrics(self.graph(wanted))})
+            named.append((ALL_LABELS, wanted))
+        rows = []
+        for done, (name, of_labels) in enumerate(named):
+            progress(Progress(job="metrics", done=done, total=len(named), note=name))
+            rows.append({"graph": name, **graph_metrics(self.graph(of_labels))})
+        progress(Progress(job="metrics", done=len(named), total=len(named)))
         return Table(pa.Table.from_pylist(rows))
 
     def node_metrics(self, labels: Sequence[str] | str | None = None, *, seed: int = 0) -> Table:
@@ -231,6 +240,9 @@ class Reduction:
         from llm_mri_store.analysis.node_metrics import node_metrics
 
         return Table(node_metrics(self.graph(labels), seed=seed))
+
+    # A page: a method that stands in api/report.py.
+    report = report.report
 
     # Tests: methods that stand in api/inference.py.
     contrast = inference.contrast
@@ -281,7 +293,8 @@ class Reduction:
                 scored on the same folds, as ``random_weights``.
             progress: told after each fold of each layer.
             **options: ``target``, the label or a covariate; ``groups``, a covariate whose values stay in
-                one fold; ``n_splits`` (5), ``n_repeats`` (5), ``seed`` (0), ``metrics``.
+                one fold; ``n_splits`` (5), ``n_repeats`` (5), ``seed`` (0), ``metrics``; ``most_samples``
+                to probe, drawn with the seed where there are more.
 
         Returns:
             layer (NULL for baselines that have none), features, metric, mean, sd, ci_low, ci_high (level

@@ -28,6 +28,7 @@ from llm_mri_store.store.selection import select
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llm_mri_store.api.plot_scan import ScanPlot
     from llm_mri_store.api.reduction import Reduction
 
 
@@ -135,6 +136,13 @@ class Scan:
         from llm_mri_store.analysis.quality import scan_quality
 
         return Table(scan_quality(self._store, self.name, progress=progress))
+
+    @property
+    def plot(self) -> ScanPlot:
+        """Charts of this scan: ``plot.quality``."""
+        from llm_mri_store.api.plot_scan import ScanPlot
+
+        return ScanPlot(self)
 
     def remarks(self) -> list[str]:
         """What a reader of the maps should know first, in sentences: texts cut or left out, odd layers.

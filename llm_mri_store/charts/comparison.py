@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import altair as alt
@@ -17,6 +17,7 @@ from llm_mri_store.charts.comparison_marks import (
     metric_panels,
     rarefied_place,
 )
+from llm_mri_store.charts.metric_names import metric_name
 from llm_mri_store.charts.tables import Row, drawn_rows, refuse_bad_level
 from llm_mri_store.charts.theme import apply_theme, shortened
 from llm_mri_store.errors import InvalidInput
@@ -30,29 +31,6 @@ _METRIC_COLUMNS: Final = (
     "difference", "difference_low", "difference_high", "by_chance", "by_chance_low", "by_chance_high",
     "rarefied_a", "rarefied_b", "p", "p_fwe",
 )  # fmt: skip
-
-_NAMES: Final[Mapping[str, str]] = {
-    "jaccard": "Jaccard (share not in common)",
-    "jensen_shannon": "Jensen-Shannon (bits)",
-    "portrait": "portrait divergence (bits)",
-    "spectral": "spectral (shift of eigenvalues)",
-    "n_nodes": "nodes (count)",
-    "n_edges": "edges (count)",
-    "mean_degree": "mean degree (edges)",
-    "var_degree": "variance of degree (edges²)",
-    "skew_degree": "skewness of degree",
-    "kurt_degree": "excess kurtosis of degree",
-    "mean_strength": "mean strength (samples)",
-    "var_strength": "variance of strength (samples²)",
-    "skew_strength": "skewness of strength",
-    "kurt_strength": "excess kurtosis of strength",
-    "assortativity": "assortativity (correlation)",
-    "density": "density (share of possible edges)",
-    "center_of_mass": "center of mass (relative depth)",
-    "joined_share": "joined share (of pairs)",
-    "mean_reachable": "mean reachable (nodes)",
-}
-"""Distances and metrics in words, with their units; others are called as in the table."""
 
 _LONGEST_NAME: Final = 20
 
@@ -124,7 +102,7 @@ def _rows(table: pa.Table, expected: Sequence[str], what: str) -> list[Row]:
     for place, row in enumerate(rows):
         name = row[expected[0]]
         p = f"family-wise p = {row['p_fwe']:.2g}" if "p_fwe" in row else "not tested"
-        row["panel"] = f"{_NAMES.get(name, name.replace('_', ' '))} · {p}"
+        row["panel"] = f"{metric_name(name)} · {p}"
         row["order"] = place
     return rows
 

@@ -10,7 +10,7 @@ import altair as alt
 
 from llm_mri_store.charts.expressions import estimate, number, word_fields, word_tooltip
 from llm_mri_store.charts.tables import Row
-from llm_mri_store.charts.theme import CATEGORICAL, CHANCE, INK, LABEL_SIZE, PAPER, QUIET_INK
+from llm_mri_store.charts.theme import CATEGORICAL, CHANCE, INK, LABEL_SIZE, PAPER, QUIET_INK, Colour
 
 COLUMNS: Final = 4
 WIDTH_PX: Final = 190
@@ -108,7 +108,7 @@ def rarefied_place(row: Row, side: str) -> Row:
 
 
 def _estimates(
-    condition: str, look: tuple[str, str], *, y: alt.Y, words: Mapping[str, str], alpha: float
+    condition: str, look: tuple[Colour, str], *, y: alt.Y, words: Mapping[str, str], alpha: float
 ) -> list[alt.Chart]:
     """Interval, stroke at the rarefied value, and point of one side; a word where it is not defined."""
     colour, shape = look

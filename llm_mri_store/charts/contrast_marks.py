@@ -11,11 +11,8 @@ import altair as alt
 from llm_mri_store.charts.contrast_rows import ContrastValue, Findings, borders
 from llm_mri_store.charts.expressions import estimate, number, odds_ratio, word_fields, word_tooltip
 from llm_mri_store.charts.tables import Row
-from llm_mri_store.charts.theme import DIFFERENCE, INK, PAPER, shortened
+from llm_mri_store.charts.theme import DIFFERENCE, INK, PAPER, UNKNOWN, shortened
 from llm_mri_store.schema import CELL_X, CELL_Y, LAYER
-
-UNKNOWN: Final = "#a3a8ad"
-"""Colour of a cell that holds samples but has no difference: the one cell of a degenerate layer."""
 
 MEANINGS: Final[Mapping[ContrastValue, str]] = {
     "difference": "share of A minus share of B",
@@ -127,7 +124,7 @@ def _colour(rows: Sequence[Row], value: ContrastValue, sides: tuple[str, str]) -
     name_a, name_b = (shortened(name) for name in sides)
     return alt.Color(
         f"{value}:Q",
-        scale=alt.Scale(domain=[-largest, largest], range=list(DIFFERENCE), interpolate="lab"),
+        scale=alt.Scale(domain=[-largest, largest], range=DIFFERENCE, interpolate="lab"),
         legend=alt.Legend(
             title=[
                 f"{MEANINGS[value]} (percentage points)",

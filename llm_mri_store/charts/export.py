@@ -12,6 +12,9 @@ import altair as alt
 import vl_convert
 from altair.utils.schemapi import SchemaValidationError
 
+from llm_mri_store.charts.palettes import PALETTES, Ground
+from llm_mri_store.charts.png import packed
+from llm_mri_store.charts.theme import on_ground
 from llm_mri_store.errors import ExportError
 from llm_mri_store.store.files import replace_file
 
@@ -23,7 +26,9 @@ _PAGE: Final = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ margin: 16px; background: #fff; font-family: Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; }}
+html {{ color-scheme: {theme}; }}
+body {{ margin: 16px; background: {paper}; color: {ink}; }}
+body {{ font-size: 13px; font-family: Inter, "Helvetica Neue", Helvetica, Arial, sans-serif; }}
 {tooltip_style}
 </style>
 <script>{library}</script>
@@ -63,7 +68,9 @@ _EMBED_OPTIONS: Final = {
 }
 
 
-def save_chart(chart: alt.TopLevelMixin, path: Path | str, *, scale: float = 2.0) -> Path:
+def save_chart(
+    chart: alt.TopLevelMixin, path: Path | str, *, scale: float = 2.0, theme: Ground = "light"
+) -> Path:
     """Writes a chart to a file; its ending says how.
 
     ``.html`` is one page that opens offline, with tooltips; ``.svg`` and ``.png`` are pictures; ``.json``
@@ -74,12 +81,14 @@ def save_chart(chart: alt.TopLevelMixin, path: Path | str, *, scale: float = 2.0
         chart: any chart of this package, or of Altair.
         path: the file to write.
         scale: PNG pixels per pixel of the chart, > 0.
+        theme: light or dark ground; of charts of this package.
 
     Returns:
         The path written.
 
     Raises:
         ExportError: the ending is none of these, the scale is not positive, or the chart cannot be drawn.
+        InvalidInput: there is no such ground.
         WriteFailed: the folder does not exist, or the operating system refused the write.
 
     >>> save_chart(alt.Chart(), "chart.pdf")  # doctest: +ELLIPSIS
@@ -96,20 +105,22 @@ def save_chart(chart: alt.TopLevelMixin, path: Path | str, *, scale: float = 2.0
         )
     if not scale > 0:
         raise ExportError(f"scale is {scale}; it must be above 0 (2 gives two pixels for each of the chart)")
-    replace_file(target, encode(chart_specification(chart), scale))
+    replace_file(target, encode(chart_specification(chart, theme=theme), scale, theme))
     return target
 
 
-def chart_specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """The chart as Vega-Lite, with its data.
+def chart_specification(chart: alt.TopLevelMixin, *, theme: Ground = "light") -> dict[str, Any]:
+    """The chart as Vega-Lite, with its data, on light or dark ground.
 
     Raises:
         ExportError: Altair finds it invalid.
+        InvalidInput: there is no such ground.
     """
     try:
-        return chart.to_dict(context={"pre_transform": False})
+        specification = chart.to_dict(context={"pre_transform": False})
     except (SchemaValidationError, ValueError) as error:
         raise ExportError(f"this chart is not valid Vega-Lite: {error}") from error
+    return on_ground(specification, theme)
 
 
 def inert_json(value: object) -> str:
@@ -128,23 +139,27 @@ def vega_library() -> str:
     return library
 
 
-def chart_page(chart: alt.TopLevelMixin) -> str:
+def chart_page(chart: alt.TopLevelMixin, *, theme: Ground = "light") -> str:
     """One HTML page with the chart, its data and the library that draws it; it asks for nothing else.
 
     Raises:
         ExportError: the chart is not valid.
+        InvalidInput: there is no such ground.
     """
-    return _page(chart_specification(chart))
+    return _page(chart_specification(chart, theme=theme), theme)
 
 
-def _page(specification: dict[str, Any]) -> str:
+def _page(specification: dict[str, Any], theme: Ground) -> str:
     return _PAGE.format(
         policy=OFFLINE_POLICY,
+        theme=theme,
+        paper=PALETTES[theme].paper,
+        ink=PALETTES[theme].ink,
         title=html.escape(_title_text(specification)),
         tooltip_style=TOOLTIP_STYLE,
         library=vega_library(),
         specification=inert_json(specification),
-        embed_options=json.dumps(_EMBED_OPTIONS),
+        embed_options=json.dumps({**_EMBED_OPTIONS, "tooltip": {"theme": theme}}),
     )
 
 
@@ -168,25 +183,24 @@ def _drawn(specification: dict[str, Any], draw: Callable[..., Any], **options: o
         raise ExportError(f"this chart cannot be drawn: {error}") from error
 
 
-def _svg(specification: dict[str, Any], _: float) -> bytes:
+def _svg(specification: dict[str, Any], _: float, __: Ground) -> bytes:
     picture: str = _drawn(specification, vl_convert.vegalite_to_svg)
     return picture.encode()
 
 
-def _png(specification: dict[str, Any], scale: float) -> bytes:
-    picture: bytes = _drawn(specification, vl_convert.vegalite_to_png, scale=scale)
-    return picture
+def _png(specification: dict[str, Any], scale: float, _: Ground) -> bytes:
+    return packed(_drawn(specification, vl_convert.vegalite_to_png, scale=scale))
 
 
-def _html(specification: dict[str, Any], _: float) -> bytes:
-    return _page(specification).encode()
+def _html(specification: dict[str, Any], _: float, theme: Ground) -> bytes:
+    return _page(specification, theme).encode()
 
 
-def _json(specification: dict[str, Any], _: float) -> bytes:
+def _json(specification: dict[str, Any], _: float, __: Ground) -> bytes:
     return json.dumps(specification, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-_ENCODERS: Final[dict[str, Callable[[dict[str, Any], float], bytes]]] = {
+_ENCODERS: Final[dict[str, Callable[[dict[str, Any], float, Ground], bytes]]] = {
     ".html": _html,
     ".json": _json,
     ".png": _png,

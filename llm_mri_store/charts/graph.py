@@ -16,6 +16,7 @@ from llm_mri_store.charts.graph_marks import (
     edge_rows,
     graph_meaning,
     node_rows,
+    number_paths,
     thickest_edges,
 )
 from llm_mri_store.charts.graph_scales import (
@@ -32,10 +33,15 @@ from llm_mri_store.schema import LAYER
 _LAYER_PX: Final = 58
 _LEGEND_PX: Final = 170
 
-_IS_APART: Final = (
-    "isValid(hover.node) && indexof(hover.node, datum.source) < 0 && indexof(hover.node, datum.target) < 0"
+PERCENTILE: Final = "edge_percentile"
+"""Name of the slider's parameter."""
+
+_IS_LIT: Final = "indexof(hover.paths[0], ',' + datum.{} + ',') >= 0"
+_EDGE_IS_APART: Final = (
+    f"isValid(hover.paths) && !({_IS_LIT.format('source_number')} && {_IS_LIT.format('target_number')})"
 )
-"""Vega expression: the pointer rests on a node that is not an end of this edge."""
+_NODE_IS_APART: Final = f"isValid(hover.paths) && !({_IS_LIT.format('number')})"
+"""Vega expressions: the pointer rests on a node, and no path through it passes here."""
 
 
 def nrag_chart(
@@ -45,6 +51,7 @@ def nrag_chart(
     subtitle: Sequence[str] = (),
     positions: Mapping[str, tuple[float, float]] | None = None,
     min_weight_percentile: float = 0.0,
+    most_edges: int = 4000,
     width: int = 760,
     height: int | None = None,
 ) -> alt.LayerChart:
@@ -52,7 +59,8 @@ def nrag_chart(
 
     Widths run over 0.4 to 7 pixels whatever the weights are. A node's area grows with its strength, the
     sum of the weights of its edges, so isolated nodes are the smallest; in a graph without edges it grows
-    with the node's samples. Resting the pointer on a node fades the edges that are not its own.
+    with the node's samples. Resting the pointer on a node fades what no path through it passes. In a page, a
+    slider hides the lighter edges.
 
     Colour compares labels by their weight over the size of their class, s_L = w_L / n_L. One label is
     drawn in one hue, darker for more. Two labels A, B lie on a diverging scale by s_B / (s_A + s_B): 0 is
@@ -69,6 +77,7 @@ def nrag_chart(
             graph keep nodes in place across drawings. None: laid out for this graph.
         min_weight_percentile: leave out edges lighter than this percentile of the weights, in [0, 100);
             sizes and positions are those of the whole graph, and the subtitle tells.
+        most_edges: of more, the heaviest are kept, and the subtitle tells.
         width: of the drawing in pixels, without layer names and legends.
         height: likewise; None: it follows the number of layers.
 
@@ -90,14 +99,17 @@ def nrag_chart(
     if positions is None:
         positions = layered_positions(graph)
     require_positions(graph, positions)
-    edges = thickest_edges(graph, min_weight_percentile)
+    heavy = thickest_edges(graph, min_weight_percentile)
+    edges = heavy[-most_edges:]
+    is_cut = len(edges) < len(heavy)
     meaning = graph_meaning(graph)
     nodes_shown = node_rows(graph, positions=positions, meaning=meaning)
     edges_shown = edge_rows(graph, edges, positions=positions, meaning=meaning)
+    n_steps = number_paths(nodes_shown, edges_shown)
     x, y = _places(nodes_shown, heights)
     parts = [_layer_names(graph, nodes_shown, heights, y)]
     if edges_shown:
-        parts.append(_edge_marks(edges_shown, meaning, x, y))
+        parts.append(_edge_marks(edges_shown, meaning, x, y, least_percentile=min_weight_percentile))
     has_edges = graph.number_of_edges() > 0
     parts.extend(_node_marks(nodes_shown, meaning, x, y, width_px=width, has_edges=has_edges))
     drawing: alt.LayerChart = (
@@ -109,17 +121,25 @@ def nrag_chart(
             view=alt.ViewBackground(stroke=None),
         )
     )
-    note = _edges_note(edges_shown, graph.number_of_edges(), meaning)
+    note = _edges_note(edges_shown, graph.number_of_edges(), meaning, is_cut=is_cut)
+    if 0 < n_steps < len(heights) - 1:
+        note.append(f"paths that light up have at most {n_steps} step{'s' * (n_steps > 1)} to either side")
     return apply_theme(drawing, title=title, subtitle=[*subtitle, *note], width_px=width + _LEGEND_PX)
 
 
-def _edges_note(edges_shown: Sequence[Row], n_edges: int, meaning: GraphMeaning) -> list[str]:
+def _edges_note(
+    edges_shown: Sequence[Row], n_edges: int, meaning: GraphMeaning, *, is_cut: bool
+) -> list[str]:
     if n_edges == 0:
         return ["no edges to draw"]
     if len(edges_shown) == n_edges:
         return []
-    lightest = format(min(row["weight"] for row in edges_shown), meaning.number_format)
-    return [f"{len(edges_shown):,} of {n_edges:,} edges drawn: those of at least {lightest} {meaning.unit}"]
+    weights = [row["weight"] for row in edges_shown]
+    lightest = format(min(weights), meaning.number_format)
+    kept = f"{len(edges_shown):,} of {n_edges:,} edges kept: "
+    if is_cut:
+        return [f"{kept}the heaviest; some of those of {lightest} {meaning.unit} are left out"]
+    return [f"{kept}those of at least {lightest} {meaning.unit}"]
 
 
 def _places(nodes_shown: Sequence[Row], heights: Mapping[int, float]) -> tuple[alt.X, alt.Y]:
@@ -161,11 +181,22 @@ def _layer_names(
     return drawn
 
 
-def _edge_marks(edges_shown: Sequence[Row], meaning: GraphMeaning, x: alt.X, y: alt.Y) -> alt.Chart:
+def _edge_marks(
+    edges_shown: Sequence[Row], meaning: GraphMeaning, x: alt.X, y: alt.Y, *, least_percentile: float
+) -> alt.Chart:
+    """The edges that reach the slider's percentile."""
     heaviest = max(row["weight"] for row in edges_shown) or 1.0
+    slider = alt.param(
+        name=PERCENTILE,
+        value=least_percentile,
+        bind=alt.binding_range(
+            min=least_percentile, max=99.5, step=0.5, name="hide edges lighter than this percentile: "
+        ),
+    )
     width, strength = stroke_scales(heaviest, meaning)
     edges: alt.Chart = (
         alt.Chart(alt.InlineData(values=list(edges_shown)))
+        .transform_filter(f"datum.percentile >= {PERCENTILE}")
         .transform_calculate(tone=f"datum.weight / {heaviest}")
         .mark_rule()
         .encode(
@@ -176,7 +207,7 @@ def _edge_marks(edges_shown: Sequence[Row], meaning: GraphMeaning, x: alt.X, y: 
             color=colour_scale(meaning),
             strokeWidth=width,
             strokeOpacity=strength,
-            opacity=alt.when(_IS_APART).then(alt.value(0.06)).otherwise(opacity_scale(meaning)),
+            opacity=alt.when(_EDGE_IS_APART).then(alt.value(0.06)).otherwise(opacity_scale(meaning)),
             tooltip=[
                 alt.Tooltip("source:N", title="from"),
                 alt.Tooltip("target:N", title="to"),
@@ -185,6 +216,7 @@ def _edge_marks(edges_shown: Sequence[Row], meaning: GraphMeaning, x: alt.X, y: 
                 *colour_tooltips(meaning),
             ],
         )
+        .add_params(slider)
     )
     return edges
 
@@ -215,7 +247,7 @@ def _node_marks(
     if any(row["texts"] for row in nodes_shown):
         tooltip.append(alt.Tooltip("texts:N", title="examples"))
     hover = alt.selection_point(
-        name="hover", fields=["node"], on="pointerover", clear="pointerout", empty=False
+        name="hover", fields=["node", "paths"], on="pointerover", clear="pointerout", empty=False
     )
     nodes: alt.Chart = (
         alt.Chart(alt.InlineData(values=list(nodes_shown)), name="nodes")
@@ -226,7 +258,7 @@ def _node_marks(
             y=y,
             size=areas,
             color=colour_scale(meaning),
-            opacity=opacity_scale(meaning),
+            opacity=alt.when(_NODE_IS_APART).then(alt.value(0.12)).otherwise(opacity_scale(meaning)),
             tooltip=tooltip,
         )
         .add_params(hover)

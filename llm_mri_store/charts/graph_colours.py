@@ -8,13 +8,13 @@ import networkx as nx
 
 from llm_mri_store.charts.graph_layout import layered_positions
 from llm_mri_store.charts.graph_marks import graph_meaning, node_rows
-from llm_mri_store.charts.theme import CATEGORICAL, DIVERGING, QUIET_INK, SEQUENTIAL
+from llm_mri_store.charts.palettes import LIGHT
 
 
 def node_colours(
     graph: nx.DiGraph[str], *, positions: Mapping[str, tuple[float, float]] | None = None
 ) -> dict[str, str]:
-    """Node -> ``"#rrggbb"``, the colour ``nrag_chart`` gives it, to the nearest step of its scale.
+    """Node -> ``"#rrggbb"``, its colour in ``nrag_chart`` on light ground, to the nearest step.
 
     >>> graph = nx.DiGraph(labels=("a", "b"), layers=(0,), label_totals={"a": 3, "b": 3})
     >>> graph.add_node("0_1_2", layer=0, cell=(1, 2), label_weights={"a": 3, "b": 0})
@@ -26,14 +26,14 @@ def node_colours(
     rows = node_rows(graph, positions=places, meaning=meaning)
     if meaning.colouring == "weight":
         largest = max((row["area"] for row in rows), default=0) or 1
-        return {row["node"]: _step(SEQUENTIAL[2:7], row["area"] / largest) for row in rows}
+        return {row["node"]: _step(LIGHT.weights, row["area"] / largest) for row in rows}
     if meaning.colouring == "balance":
-        return {row["node"]: _step(DIVERGING, row["balance"]) for row in rows}
+        return {row["node"]: _step(LIGHT.balance, row["balance"]) for row in rows}
     number = {str(label): place for place, label in enumerate(meaning.labels)}
     return {
-        row["node"]: CATEGORICAL[number[row["leading"]] % len(CATEGORICAL)]
+        row["node"]: LIGHT.category[number[row["leading"]] % len(LIGHT.category)]
         if row["leading"] in number
-        else QUIET_INK
+        else LIGHT.quiet_ink
         for row in rows
     }
 

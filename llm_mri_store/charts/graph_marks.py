@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import networkx as nx
 import numpy as np
 
+from llm_mri_store.charts.graph_paths import as_words, nodes_on_paths
 from llm_mri_store.charts.theme import shortened
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.schema import LAYER
@@ -92,6 +93,30 @@ def thickest_edges(graph: nx.DiGraph[str], min_weight_percentile: float) -> list
     )
 
 
+def _percentiles(weights: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Edge -> the largest percentile that its weight reaches, rounded up, as ``thickest_edges`` cuts."""
+    ordered = np.sort(np.array(list(weights.values())))
+    reached = np.searchsorted(ordered, list(weights.values()), side="right") - 1
+    share = 100.0 * reached / max(len(ordered) - 1, 1) if len(ordered) > 1 else np.array([100.0])
+    return dict(zip(weights, np.ceil(100 * share) / 100, strict=True)) if weights else {}
+
+
+def number_paths(nodes: Sequence[Row], edges: Sequence[Row]) -> int:
+    """Numbers the nodes, at both ends of edges too, and names those on paths through each: ``paths``.
+
+    Returns:
+        The most steps of a path to either side.
+    """
+    number = {row["node"]: place for place, row in enumerate(nodes)}
+    found, n_steps = nodes_on_paths([(row["source"], row["target"]) for row in edges], list(number))
+    for row in nodes:
+        row["number"] = number[row["node"]]
+        row["paths"] = as_words(sorted(number[node] for node in found[row["node"]]))
+    for row in edges:
+        row["source_number"], row["target_number"] = number[row["source"]], number[row["target"]]
+    return n_steps
+
+
 def edge_weight(attributes: Mapping[str, Any]) -> float:
     """Size of an edge's weight, >= 0; 1 where it has none."""
     return abs(float(attributes.get("weight", 1.0)))
@@ -104,8 +129,13 @@ def edge_rows(
     positions: Mapping[str, tuple[float, float]],
     meaning: GraphMeaning,
 ) -> list[Row]:
-    """A row an edge: source, target, weight, by_label, x, y, x2, y2 and its colour columns."""
+    """A row an edge: source, target, weight, percentile, by_label, x, y, x2, y2 and its colour columns.
+
+    ``percentile``: the largest of the weights that it reaches.
+    """
     rows: list[Row] = []
+    weights = {(source, target): edge_weight(link) for source, target, link in graph.edges(data=True)}
+    percentiles = _percentiles(weights)
     for source, target in edges:
         attributes = graph.edges[source, target]
         label_weights = attributes.get("label_weights", {})
@@ -113,7 +143,8 @@ def edge_rows(
             {
                 "source": source,
                 "target": target,
-                "weight": edge_weight(attributes),
+                "weight": weights[source, target],
+                "percentile": float(percentiles[source, target]),
                 "by_label": _by_label(label_weights, meaning),
                 "x": positions[source][0],
                 "y": positions[source][1],

@@ -8,7 +8,16 @@ from typing import Final
 import altair as alt
 
 from llm_mri_store.charts.graph_marks import GraphMeaning
-from llm_mri_store.charts.theme import CATEGORICAL, DIVERGING, INK, QUIET_INK, SEQUENTIAL, shortened
+from llm_mri_store.charts.theme import (
+    BALANCE,
+    INK,
+    LABELS,
+    QUIET_INK,
+    WEIGHTS,
+    named_by,
+    short_names,
+    shortened,
+)
 
 EDGE_WIDTH_PX: Final = (0.4, 7.0)
 """Width of an edge of no weight and of the heaviest one."""
@@ -23,7 +32,7 @@ _NODE_DIAMETERS_PX: Final = (9.0, 26.0)
 def colour_scale(meaning: GraphMeaning) -> alt.Color:
     """One hue by weight, a diverging scale by the balance of two labels, or a colour for each label."""
     if meaning.colouring == "weight":
-        return alt.Color("tone:Q", scale=alt.Scale(domain=[0, 1], range=list(SEQUENTIAL[2:7])), legend=None)
+        return alt.Color("tone:Q", scale=alt.Scale(domain=[0, 1], range=WEIGHTS), legend=None)
     names = [str(label) for label in meaning.labels]
     if meaning.colouring == "balance":
         first, second = (shortened(name) for name in names)
@@ -32,15 +41,19 @@ def colour_scale(meaning: GraphMeaning) -> alt.Color:
             title = [*title, "(classes weighed equally)"]
         return alt.Color(
             "balance:Q",
-            scale=alt.Scale(domain=[0, 1], range=list(DIVERGING), interpolate="lab"),
+            scale=alt.Scale(domain=[0, 1], range=BALANCE, interpolate="lab"),
             legend=alt.Legend(title=title, format=".0%", values=[0, 0.25, 0.5, 0.75, 1], symbolStrokeWidth=0),
         )
-    colours = [CATEGORICAL[index % len(CATEGORICAL)] for index in range(len(names))]
     return alt.Color(
         "leading:N",
-        scale=alt.Scale(domain=names, range=colours),
+        scale=alt.Scale(domain=names, range=LABELS),
         legend=alt.Legend(
-            title="leading label", symbolType="circle", symbolOpacity=1, symbolStrokeWidth=0, columns=1
+            title="leading label",
+            labelExpr=named_by(short_names(names)),
+            symbolType="circle",
+            symbolOpacity=1,
+            symbolStrokeWidth=0,
+            columns=1,
         ),
     )
 

@@ -12,11 +12,13 @@ import pyarrow as pa
 from llm_mri_store.charts.heatmap_cells import CellValue, Row, cell_rows, printed_number
 from llm_mri_store.charts.theme import (
     EMPTY,
-    INK,
     LABEL_SIZE,
     PAPER,
     SEQUENTIAL,
     apply_theme,
+    named_by,
+    readable_on,
+    short_names,
 )
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER
@@ -65,7 +67,13 @@ def heatmap_chart(
     for row in rows:
         row["printed"] = printed_number(row, value)
     squares = _squares(
-        rows, grid, value=value, has_examples=examples is not None, edge_px=_PLOT_PX, axes=True
+        rows,
+        grid,
+        value=value,
+        has_examples=examples is not None,
+        edge_px=_PLOT_PX,
+        axes=True,
+        largest=_largest(rows, value),
     )
     if grid > _LARGEST_PRINTED_GRID:
         return apply_theme(squares, title=title, subtitle=subtitle, width_px=_PLOT_PX + 100)
@@ -116,8 +124,15 @@ def heatmap_layers_chart(
         row["label_rank"] = labels.index(row[LABEL])
     columns = len(layers) if several_labels else min(columns, len(layers))
     edge_px = max(grid, _strip_edge(columns) if several_labels else _panel_edge(columns))
+    varying = [row for row in rows if row[LAYER] not in degenerate_layers] or rows
     squares = _squares(
-        rows, grid, value=value, has_examples=examples is not None, edge_px=edge_px, axes=False
+        rows,
+        grid,
+        value=value,
+        has_examples=examples is not None,
+        edge_px=edge_px,
+        axes=False,
+        largest=_largest(varying, value),
     )
     in_layer_order = alt.EncodingSortField(field=LAYER, op="min")
     if several_labels:
@@ -127,7 +142,13 @@ def heatmap_layers_chart(
                 f"{LABEL}:N",
                 sort=alt.EncodingSortField(field="label_rank", op="min"),
                 title=None,
-                header=alt.Header(labelAngle=0, labelAlign="left", labelPadding=8, labelFontWeight=600),
+                header=alt.Header(
+                    labelExpr=named_by(short_names(labels)),
+                    labelAngle=0,
+                    labelAlign="left",
+                    labelPadding=8,
+                    labelFontWeight=600,
+                ),
             ),
             spacing=_GAP_PX,
         )
@@ -140,7 +161,15 @@ def heatmap_layers_chart(
     return apply_theme(
         panels,
         title=title,
-        subtitle=[*subtitle, "In each panel component 1 grows to the right, component 2 upward."],
+        subtitle=[
+            *subtitle,
+            "In each panel component 1 grows to the right, component 2 upward.",
+            *(
+                ["The one cell of a degenerate layer lies beyond the scale."]
+                if len(varying) < len(rows)
+                else []
+            ),
+        ],
         width_px=columns * (edge_px + _GAP_PX) + 100,
     )
 
@@ -150,10 +179,16 @@ def _largest(rows: Sequence[Row], value: CellValue) -> float:
 
 
 def _squares(
-    rows: Sequence[Row], grid: int, *, value: CellValue, has_examples: bool, edge_px: int, axes: bool
+    rows: Sequence[Row],
+    grid: int,
+    *,
+    value: CellValue,
+    has_examples: bool,
+    edge_px: int,
+    axes: bool,
+    largest: float,
 ) -> alt.Chart:
-    """The cells as squares on ordinal axes, on one scale for all rows."""
-    largest = _largest(rows, value)
+    """The cells as squares on ordinal axes, on one scale for all rows, up to the largest value."""
     percent = ".0%" if largest >= 0.05 else ".1%"
     legend = alt.Legend(
         title="samples" if value == "n" else "share of samples",
@@ -163,7 +198,9 @@ def _squares(
     )
     colour = alt.Color(
         f"{value}:Q",
-        scale=alt.Scale(domain=_colour_domain(largest, value), range=list(SEQUENTIAL), interpolate="lab"),
+        scale=alt.Scale(
+            domain=_colour_domain(largest, value), range=SEQUENTIAL, interpolate="lab", clamp=True
+        ),
         legend=legend,
     )
     tooltip = [
@@ -210,11 +247,9 @@ def _axis(title: str, grid: int, edge_px: int) -> alt.Axis:
 
 
 def _numbers(squares: alt.Chart, rows: Sequence[Row], grid: int, *, value: CellValue) -> alt.Chart:
-    """The number of each cell, dark on light squares and white on dark ones."""
-    dark_from = 0.44 * _largest(rows, value)
+    """The number of each cell, black on light squares and white on dark ones."""
     numbers: alt.Chart = squares.mark_text(fontSize=LABEL_SIZE if grid <= 10 else 9).encode(
-        text="printed:N",
-        color=alt.when(f"datum.{value} > {dark_from}").then(alt.value(PAPER)).otherwise(alt.value(INK)),
+        text="printed:N", color=alt.value(readable_on(f"scale('color', datum.{value})"))
     )
     return numbers
 

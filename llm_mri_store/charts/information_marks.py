@@ -12,7 +12,16 @@ from llm_mri_store.charts.expressions import word_fields, word_tooltip
 from llm_mri_store.charts.information_panel import RUN, Panel
 from llm_mri_store.charts.probe import spread_apart
 from llm_mri_store.charts.tables import Row
-from llm_mri_store.charts.theme import CATEGORICAL, CHANCE, INK, LABEL_SIZE, PAPER, QUIET_INK
+from llm_mri_store.charts.theme import (
+    CATEGORICAL,
+    CHANCE,
+    CHANCE_LINE,
+    INK,
+    LABEL_SIZE,
+    PAPER,
+    QUIET_INK,
+    Colour,
+)
 
 _LABEL_GAP_PX: Final = 17
 
@@ -20,7 +29,7 @@ _LABEL_GAP_PX: Final = 17
 class _Look(NamedTuple):
     """How a series is drawn beside its name."""
 
-    colour: str
+    colour: Colour
     dash: tuple[int, ...] = (1, 0)
     shape: str = ""
     width: float = 1.5
@@ -29,7 +38,7 @@ class _Look(NamedTuple):
 _CURVE: Final = _Look(CATEGORICAL[0], shape="circle", width=2)
 _TWIN: Final = _Look(CATEGORICAL[4], shape="square")
 _BAND: Final = _Look(CHANCE, width=11)
-_MEAN: Final = _Look("#8a929b", width=1)
+_MEAN: Final = _Look(CHANCE_LINE, width=1)
 _FAMILY: Final = _Look(INK, dash=(5, 3), width=1.2)
 _ENTROPY: Final = _Look(INK, dash=(1, 3))
 

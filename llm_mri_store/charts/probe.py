@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import altair as alt
 import pyarrow as pa
 
-from llm_mri_store.charts.theme import CATEGORICAL, INK, LABEL_SIZE, QUIET_INK, apply_theme
+from llm_mri_store.charts.theme import CATEGORICAL, INK, LABEL_SIZE, QUIET_INK, Colour, apply_theme
 from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.schema import LAYER
 
@@ -41,7 +41,7 @@ class _Look(NamedTuple):
     """How a feature set or baseline is drawn; no shape: without points."""
 
     name: str
-    colour: str
+    colour: Colour
     shape: str | None = None
     dash: tuple[int, ...] = (1, 0)
 

@@ -1,97 +1,67 @@
-"""The one look of every chart: typeface, spacing, and colours that colour-blind readers tell apart."""
+"""The one look of every chart, on light and on dark ground: typeface, spacing, names of colours."""
 
 from __future__ import annotations
 
+import json
 import textwrap
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, TypeVar
 
 import altair as alt
+
+from llm_mri_store.charts.palettes import LIGHT, PALETTES, Ground
+from llm_mri_store.errors import InvalidInput
 
 FONT: Final = "Inter, Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 TITLE_SIZE: Final = 16
 SUBTITLE_SIZE: Final = 12
 LABEL_SIZE: Final = 11
 
-INK: Final = "#1f2328"
-"""Colour of titles and of numbers on light ground."""
-QUIET_INK: Final = "#57606a"
-"""Colour of subtitles and axis labels."""
-GRID: Final = "#e4e6e8"
-PAPER: Final = "#ffffff"
+_COLOURS: Final = "theme"
+"""Name of the parameter in a chart's setting that holds the ground's colours."""
 
-CHANCE: Final = "#d3d7dc"
-"""Colour of the band of what chance alone gives."""
 
-EMPTY: Final = "#f6f7f8"
-"""Colour of a cell without samples."""
+Colour = dict[str, str]
+"""An expression of Vega that gives a colour, as Vega-Lite writes it."""
 
-SEQUENTIAL: Final = (
-    "#b2ece3",
-    "#78d6d8",
-    "#37bed1",
-    "#05a2c5",
-    "#0085b5",
-    "#0068a5",
-    "#164c8f",
-    "#22336c",
-    "#1e1e47",
-)
-"""Counts and shares, small to large.
 
-OKLCH (Ottosson 2020) with lightness falling in equal steps from 0.90 to 0.26 and hue turning from 185
-to 280 degrees: equal differences look equal, in grey too, and the smallest differs from ``EMPTY``.
-"""
+def _colour(name: str) -> Colour:
+    """A colour of whatever ground the chart is drawn on."""
+    return {"expr": f"{_COLOURS}.{name}"}
 
-DIVERGING: Final = (
-    "#005a9e",
-    "#2e70af",
-    "#5a87b5",
-    "#839db8",
-    "#b1b1b1",
-    "#bf9883",
-    "#c2805a",
-    "#c2672e",
-    "#b75400",
-)
-"""Two labels: the first blue, the second orange; the middle is a grey that shows on white paper.
 
-Blue and orange stay apart in protanopia, deuteranopia and tritanopia.
-"""
+INK: Final = _colour("ink")
+"""Titles, numbers and lines that are read."""
+QUIET_INK: Final = _colour("quiet_ink")
+"""Subtitles and axis labels."""
+PAPER: Final = _colour("paper")
+EMPTY: Final = _colour("empty")
+"""A cell without samples."""
+CHANCE: Final = _colour("chance")
+"""The band of what chance alone gives."""
+CHANCE_LINE: Final = _colour("chance_line")
+UNKNOWN: Final = _colour("unknown")
+"""A cell that holds samples but has no difference."""
+OTHERS: Final = _colour("others")
+"""The rest of something that is drawn in part."""
+CATEGORICAL: Final = tuple(_colour(f"category[{place}]") for place in range(len(LIGHT.category)))
+"""Colours of things that are not labels of the data: sides, kinds of features."""
 
-DIFFERENCE: Final = (
-    "#772e00",
-    "#9b4602",
-    "#b46731",
-    "#c18e69",
-    "#ccb39f",
-    "#d6d8d9",
-    "#a1bace",
-    "#6c9bc4",
-    "#367bba",
-    "#025aa3",
-    "#013c79",
-)
-"""A minus B: the first label's blue where A has more, the second's orange where B has; nothing is light grey.
+SEQUENTIAL: Final = "heatmap"
+"""Range of a scale of counts and shares."""
+WEIGHTS: Final = "ordinal"
+"""Range of a scale of sizes in one hue."""
+BALANCE: Final = "ramp"
+"""Range of a scale of two labels' shares."""
+DIFFERENCE: Final = "diverging"
+"""Range of a scale of differences, from more of B to more of A."""
+LABELS: Final = "category"
+"""Range of a scale of labels; repeated past ten."""
 
-OKLCH with lightness falling from 0.88 in the middle in equal steps to 0.36 (hue 255) and 0.40 (hue 45), so
-that the size of a difference shows in grey too, and no difference is told from ``EMPTY``. The two sides stay
-apart in protanopia, deuteranopia and tritanopia.
-"""
-
-CATEGORICAL: Final = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#d55e00",
-    "#56b4e9",
-    "#832db6",
-    "#717581",
-    "#a96b59",
-    "#1f2328",
-)
-"""More labels: Okabe & Ito (2008) without its yellow, then four of Petroff (2021); repeated past ten."""
+_BLACK_FROM: Final = 0.179
+"""Relative luminance of the colour on which black and white read equally well (WCAG 2.2)."""
 
 LABEL_LIMIT_PX: Final = 180
 """Longest label in a legend or panel title, about 30 characters; longer ones end in an ellipsis."""
@@ -99,17 +69,26 @@ LABEL_LIMIT_PX: Final = 180
 ChartT = TypeVar("ChartT", bound=alt.TopLevelMixin)
 
 
-def apply_theme(chart: ChartT, *, title: str, subtitle: Sequence[str] = (), width_px: int = 480) -> ChartT:
+def apply_theme(
+    chart: ChartT,
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    width_px: int = 480,
+    theme: Ground = "light",
+) -> ChartT:
     """The chart with the package's look, its title and subtitle lines.
 
     The look is set in the chart itself; Altair's themes and options are not touched. A themed chart
-    is finished: Vega-Lite allows this setting at the outermost level only.
+    is finished: Vega-Lite allows this setting at the outermost level only. All that differs between grounds
+    stands in the setting, so ``on_ground`` can turn a finished chart from light to dark.
 
     Args:
         chart: a chart, layered or facetted chart.
         title: one sentence; wrapped to the chart's width.
         subtitle: further lines, each wrapped likewise.
         width_px: about how wide the chart is drawn.
+        theme: light or dark ground.
 
     >>> bars = alt.Chart(alt.InlineData(values=[{"n": 1}])).mark_bar()
     >>> apply_theme(bars, title="One bar").to_dict()["title"]["text"]
@@ -119,7 +98,7 @@ def apply_theme(chart: ChartT, *, title: str, subtitle: Sequence[str] = (), widt
         text=wrapped_lines([title], width_px=width_px, size_px=TITLE_SIZE),
         subtitle=wrapped_lines(subtitle, width_px=width_px, size_px=SUBTITLE_SIZE),
     )
-    themed: ChartT = chart.properties(title=heading, background=PAPER, padding=14).configure(**_look())
+    themed: ChartT = chart.properties(title=heading).configure(**theme_config(theme))
     return themed
 
 
@@ -143,18 +122,99 @@ def shortened(text: str, limit: int = 30) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _look() -> dict[str, Any]:
-    words = {"labelColor": QUIET_INK, "labelFontSize": LABEL_SIZE, "titleColor": INK, "titleFontSize": 12}
+def short_names(names: Sequence[str], limit: int = 28) -> dict[str, str]:
+    """Name -> its short form on one line, each different: where ends differ alone, the middle is cut.
+
+    >>> short_names(["a rather long label, one", "a rather long label, two", "b"], limit=15)
+    {'a rather long label, one': 'a rathe…el, one', 'a rather long label, two': 'a rathe…el, two', 'b': 'b'}
+    """
+    cut = {name: shortened(name, limit) for name in names}
+    often = Counter(cut.values())
+    short: dict[str, str] = {}
+    for name in names:
+        line = cut[name]
+        if often[line] > 1:
+            whole = " ".join(name.split())
+            half = limit // 2
+            line = (
+                whole if len(whole) <= limit else f"{whole[:half]}…{whole[len(whole) - (limit - half - 1) :]}"
+            )
+        while line in short.values():
+            line += "\u200b"
+        short[name] = line
+    return short
+
+
+def named_by(names: Mapping[str, str]) -> str:
+    """Vega expression of a label's short name, of those that ``short_names`` gives."""
+    return f"({json.dumps(names)})[datum.value]"
+
+
+def readable_on(colour: str) -> Colour:
+    """Black or white, whichever reads better on a colour: a contrast of 4.5 at least.
+
+    Args:
+        colour: a Vega expression of the colour that lies behind the words.
+    """
+    return {"expr": f"luminance({colour}) > {_BLACK_FROM} ? '#000000' : '#ffffff'"}
+
+
+def on_ground(specification: dict[str, Any], theme: Ground) -> dict[str, Any]:
+    """A chart's Vega-Lite on light or dark ground; that of a chart without our look is left as it is.
+
+    >>> bars = alt.Chart(alt.InlineData(values=[{"n": 1}])).mark_bar()
+    >>> drawn = apply_theme(bars, title="One bar").to_dict()
+    >>> on_ground(drawn, "dark")["config"]["background"]
+    '#14171c'
+    """
+    config = theme_config(theme)
+    names = {one.get("name") for one in specification.get("config", {}).get("params", [])}
+    return {**specification, "config": config} if _COLOURS in names else specification
+
+
+def theme_config(theme: Ground = "light") -> dict[str, Any]:
+    """The Vega-Lite setting of a ground: all that differs between light and dark charts.
+
+    Marks name their colours by its parameter ``theme`` (``{"expr": "theme.ink"}``) and scales their ranges by
+    its ``range``, so that one setting can stand in for the other.
+
+    Raises:
+        InvalidInput: there is no such ground.
+
+    >>> theme_config("dark")["background"]
+    '#14171c'
+    """
+    if theme not in PALETTES:
+        raise InvalidInput(f"theme is {theme!r}; expected {' or '.join(map(repr, PALETTES))}")
+    colours = PALETTES[theme]
+    plain = {name: value for name, value in asdict(colours).items() if isinstance(value, str)}
+    words = {
+        "labelColor": colours.quiet_ink,
+        "labelFontSize": LABEL_SIZE,
+        "titleColor": colours.ink,
+        "titleFontSize": 12,
+    }
     return {
+        "params": [{"name": _COLOURS, "value": {**plain, "category": list(colours.category)}}],
+        "range": {
+            SEQUENTIAL: list(colours.sequential),
+            WEIGHTS: list(colours.weights),
+            BALANCE: list(colours.balance),
+            DIFFERENCE: list(colours.difference),
+            LABELS: list(colours.category),
+        },
+        "background": colours.paper,
+        "padding": 14,
         "font": FONT,
-        "view": {"stroke": GRID},
+        "view": {"continuousWidth": 300, "continuousHeight": 300, "stroke": colours.grid},
+        "text": {"color": colours.ink},
         "title": {
             "anchor": "start",
             "frame": "group",
-            "color": INK,
+            "color": colours.ink,
             "fontSize": TITLE_SIZE,
             "fontWeight": 600,
-            "subtitleColor": QUIET_INK,
+            "subtitleColor": colours.quiet_ink,
             "subtitleFontSize": SUBTITLE_SIZE,
             "subtitlePadding": 5,
             "lineHeight": 20,
@@ -168,8 +228,8 @@ def _look() -> dict[str, Any]:
             "titlePadding": 8,
             "domain": False,
             "grid": False,
-            "gridColor": GRID,
-            "tickColor": GRID,
+            "gridColor": colours.grid,
+            "tickColor": colours.grid,
             "tickSize": 4,
         },
         "legend": {
@@ -185,5 +245,10 @@ def _look() -> dict[str, Any]:
             "gradientStrokeColor": "transparent",
             "offset": 24,
         },
-        "header": {**words, "labelLimit": LABEL_LIMIT_PX, "labelColor": INK, "titleFontWeight": "normal"},
+        "header": {
+            **words,
+            "labelLimit": LABEL_LIMIT_PX,
+            "labelColor": colours.ink,
+            "titleFontWeight": "normal",
+        },
     }

@@ -23,8 +23,8 @@ from llm_mri_store.cli.output import print_rich, say, showing_progress
 def demo(out: Path, quiet: bool) -> None:
     """The whole tour on an embedded corpus and an offline model.
 
-    300 texts of five labels through a trained MiniLM: scan, reduce, maps, graphs, metrics, a contrast.
-    Prints what it found and where the pages are.
+    300 texts of five labels through a trained MiniLM: scan, reduce, maps, graphs, metrics, a contrast, and a
+    report of all of it. Prints what it found and where the pages are.
     """
     from llm_mri_store.api.demo import run_demo
     from llm_mri_store.api.table import rich_table

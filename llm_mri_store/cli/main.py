@@ -10,10 +10,14 @@ import click
 from llm_mri_store.cli.demo import demo
 from llm_mri_store.cli.imports import import_
 from llm_mri_store.cli.inference import compare, contrast, edges, information
+from llm_mri_store.cli.plots import plot
 from llm_mri_store.cli.probe import probe
 from llm_mri_store.cli.questions import graph, heatmap, metrics
 from llm_mri_store.cli.reductions import reduce
+from llm_mri_store.cli.repair import repair
+from llm_mri_store.cli.report import report
 from llm_mri_store.cli.scans import ls, rm, scan, show, verify
+from llm_mri_store.cli.serve import serve
 from llm_mri_store.cli.sites import sites
 from llm_mri_store.cli.sql import sql
 from llm_mri_store.errors import LlmMriError
@@ -66,6 +70,7 @@ for command in (
     ls,
     show,
     verify,
+    repair,
     rm,
     heatmap,
     graph,
@@ -75,6 +80,9 @@ for command in (
     compare,
     information,
     probe,
+    plot,
+    report,
+    serve,
     sql,
 ):
     main.add_command(command)

@@ -12,11 +12,12 @@ from llm_mri_store.cli.options import (
     format_option,
     open_reduction,
     output_option,
+    quiet_option,
     reduction_option,
     scan_argument,
     store_option,
 )
-from llm_mri_store.cli.output import print_rich, print_rows, say, say_written
+from llm_mri_store.cli.output import print_rich, print_rows, say, say_written, showing_progress
 
 CHART_ENDINGS = frozenset({".html", ".svg", ".png", ".json"})
 GRAPH_ENDINGS = frozenset({".graphml", ".gexf"})
@@ -119,6 +120,7 @@ def graph(
 @click.option("--nodes", is_flag=True, help="A row per node of the graph of these labels instead.")
 @format_option
 @output_option(".csv .json .parquet")
+@quiet_option
 def metrics(
     scan_name: str | None,
     store_path: Path | None,
@@ -127,6 +129,7 @@ def metrics(
     nodes: bool,
     form: str,
     output: Path | None,
+    quiet: bool,
 ) -> None:
     """Numbers that describe the graph of each label, and of all of them."""
     chosen = open_reduction(store_path, scan_name, reduction)
@@ -134,9 +137,11 @@ def metrics(
     if nodes:
         print_rows(chosen.node_metrics(wanted), form, output)
     else:
-        table = chosen.metrics(wanted)
+        with showing_progress(quiet=quiet) as progress:
+            table = chosen.metrics(wanted, progress=progress)
         print_rows(table.transposed("graph") if form == "table" and output is None else table, form, output)
-    say_degenerate(chosen.degenerate_layers)
+    if not quiet:
+        say_degenerate(chosen.degenerate_layers)
 
 
 def say_degenerate(layers: tuple[int, ...]) -> None:

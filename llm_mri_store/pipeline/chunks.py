@@ -7,10 +7,11 @@ from pathlib import Path
 
 from llm_mri_store import schema
 from llm_mri_store.extraction.extractor import Float32, extract
+from llm_mri_store.pipeline.chunk_samples import text_samples, token_samples
 from llm_mri_store.pipeline.chunk_texts import ChunkTexts
 from llm_mri_store.pipeline.plan import PlannedScan, ScanPlan
 from llm_mri_store.pipeline.strict import refuse_not_finite
-from llm_mri_store.pipeline.tables import activations_table, text_samples, token_samples
+from llm_mri_store.pipeline.tables import activations_table
 from llm_mri_store.records import ChunkRecord
 from llm_mri_store.store.catalogue import versions
 from llm_mri_store.store.commit import commit_folder

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,27 @@ def sample_column(scan: ScanEntry, column: str) -> list[object]:
     for chunk in scan.chunks:
         table = read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, [column])
         values += table[column].to_pylist()
+    return values
+
+
+def sample_values(scan: ScanEntry, column: str, sample_ids: Sequence[int]) -> list[object]:
+    """A column's values of some samples; only the chunks they lie in are read.
+
+    Args:
+        scan: the scan.
+        column: a column of its samples.
+        sample_ids: ascending.
+
+    Raises:
+        StoreCorrupt: a file lacks the column.
+    """
+    values: list[object] = []
+    for chunk in scan.chunks:
+        ids = range(chunk.first_sample, chunk.first_sample + chunk.n_samples)
+        first, end = bisect_left(sample_ids, ids.start), bisect_left(sample_ids, ids.stop)
+        if first < end:
+            table = read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, [column])
+            values += table[column].take([one - ids.start for one in sample_ids[first:end]]).to_pylist()
     return values
 
 

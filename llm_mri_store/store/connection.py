@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.store.border import translated_errors
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
+from llm_mri_store.store.clock import Clock, stopped_by
 from llm_mri_store.store.metadata import layer_rows, result_rows, store_rows
 from llm_mri_store.store.queries import table_statements, view_statements
 from llm_mri_store.store.selection import Opened, Selection
@@ -25,6 +27,9 @@ Relation = Callable[[duckdb.DuckDBPyConnection, Sequence[Path], pa.Schema | None
 
 _TAKEN_SCHEMAS: Final = frozenset({"main", "memory", "temp", "system", "pg_catalog", "information_schema"})
 
+_COSTLY_VIEWS: Final = frozenset({schema.ACTIVATIONS_VIEW, schema.TERMS_VIEW})
+"""Views that are made only where they are asked for."""
+
 _CONFIG: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -33,7 +38,9 @@ _CONFIG: Final = {
 }
 
 
-def connect(selection: Selection, *, query: str | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    selection: Selection, *, query: str | None = None, keep_terms: bool = False
+) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the views of ``sql/views.sql`` over the store's Parquet files.
 
     For the package's own queries: it reads files directly and must never run a user's SQL
@@ -43,12 +50,16 @@ def connect(selection: Selection, *, query: str | None = None) -> duckdb.DuckDBP
         selection: what is opened.
         query: what will be asked. Of what costs (``activations``, a millisecond or more a layer; tables of
             results, whose files are opened, and their listing) only what it names is made; all by default.
+        keep_terms: take every text apart once and for all, where several queries will ask for its words.
 
     Raises:
         StoreCorrupt: a Parquet file cannot be read.
     """
     with translated_errors(selection.absent, reads_files=True):
-        return open_connection(selection, _parquet_files, query=query)
+        con = open_connection(selection, _parquet_files, query=query)
+        if keep_terms:
+            con.execute(f"CREATE TEMP TABLE {schema.TERMS_VIEW} AS FROM {schema.TERMS_VIEW}")
+        return con
 
 
 def _parquet_files(
@@ -150,7 +161,7 @@ def _views_of(opened: Opened, query: str | None) -> list[str]:
         return []
     views = [*schema.SCAN_VIEWS, *(schema.REDUCTION_VIEWS if opened.reduction is not None else ())]
     results = [table for table in opened.result_files() if _names(query, table)]
-    return [*(view for view in views if view != schema.ACTIVATIONS_VIEW or _names(query, view)), *results]
+    return [*(view for view in views if view not in _COSTLY_VIEWS or _names(query, view)), *results]
 
 
 def _names(query: str | None, view: str) -> bool:
@@ -166,6 +177,8 @@ def _bind_scan(con: duckdb.DuckDBPyConnection, opened: Opened, relation: Relatio
     folders = [scan.paths.chunk(chunk.index) for chunk in scan.chunks]
     relation(con, [folder / schema.SAMPLES_FILE for folder in folders], None).create_view("stored_samples")
     con.execute(views[schema.SAMPLES_VIEW])
+    if _names(query, schema.TERMS_VIEW):
+        con.execute(views[schema.TERMS_VIEW])
     if _names(query, schema.ACTIVATIONS_VIEW):
         wide = relation(con, [folder / schema.ACTIVATIONS_FILE for folder in folders], None)
         _long_activations(wide, scan).create_view("stored_activations")
@@ -224,16 +237,51 @@ def _quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def fetch(selection: Selection, query: str, parameters: Mapping[str, Value] | None = None) -> pa.Table:
+def fetch(
+    selection: Selection,
+    query: str,
+    parameters: Mapping[str, Value] | None = None,
+    *,
+    clock: Clock | None = None,
+) -> pa.Table:
     """Rows of one of the package's own queries, over a fresh connection that is closed again.
+
+    Args:
+        selection: what is opened.
+        query: the query.
+        parameters: value of each ``$name``.
+        clock: stops it; by default it takes as long as it takes.
+
+    Raises:
+        QueryError: the SQL is wrong.
+        QueryTimeout: the clock stopped it.
+        StoreCorrupt: a Parquet file cannot be read.
+    """
+    con = connect(selection, query=query)
+    try:
+        with (
+            translated_errors(selection.absent, reads_files=True),
+            nullcontext() if clock is None else stopped_by(clock, con),
+        ):
+            return con.sql(query, params=dict(parameters or {})).to_arrow_table()
+    finally:
+        con.close()
+
+
+def fetch_each(
+    selection: Selection, query: str, parameters: Iterable[Mapping[str, Value]]
+) -> Iterator[pa.Table]:
+    """Rows of one of the package's own queries for each set of parameters, over one connection.
 
     Raises:
         QueryError: the SQL is wrong.
         StoreCorrupt: a Parquet file cannot be read.
     """
-    con = connect(selection, query=query)
+    con = connect(selection, query=query, keep_terms=_names(query, schema.TERMS_VIEW))
     try:
-        with translated_errors(selection.absent, reads_files=True):
-            return con.sql(query, params=dict(parameters or {})).to_arrow_table()
+        for values in parameters:
+            with translated_errors(selection.absent, reads_files=True):
+                rows = con.sql(query, params=dict(values)).to_arrow_table()
+            yield rows
     finally:
         con.close()

@@ -12,10 +12,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-import threading
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +24,11 @@ from llm_mri_store.errors import (
     InvalidInput,
     QueryError,
     QueryForbidden,
-    QueryTimeout,
     StoreCorrupt,
     UnknownName,
 )
 from llm_mri_store.store.border import translated_errors
+from llm_mri_store.store.clock import Clock, stopped_by
 from llm_mri_store.store.connection import Value, open_connection
 from llm_mri_store.store.selection import Selection
 
@@ -89,7 +87,7 @@ def run(
             try:
                 con.execute("SET enable_external_access = false")
                 con.execute("SET lock_configuration = true")
-                with _interrupted_after(con, timeout_s):
+                with stopped_by(Clock(timeout_s), con):
                     return _fetch(con, _checked(con, query, values), values)
             finally:
                 con.close()
@@ -200,40 +198,6 @@ def _parts(tree: object) -> Iterator[dict[str, Any]]:
             stack.extend(part.values())
         elif isinstance(part, list):
             stack.extend(part)
-
-
-@contextmanager
-def _interrupted_after(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
-    """Interrupts what runs on the connection when its time is over.
-
-    Raises:
-        QueryTimeout: the time was over.
-    """
-    done, over = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        if done.wait(min(timeout_s, threading.TIMEOUT_MAX)):
-            return
-        over.set()
-        # An interrupt between two statements is lost, so it is repeated.
-        while True:
-            con.interrupt()
-            if done.wait(0.05):
-                return
-
-    watcher = threading.Thread(target=watch, name="llm-mri-sql-clock", daemon=True)
-    watcher.start()
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        if over.is_set():
-            raise QueryTimeout(
-                f"the query ran longer than {timeout_s:g} s and was stopped; see --timeout"
-            ) from error
-        raise
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _fetch(con: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Value]) -> pa.Table:

@@ -1,12 +1,14 @@
 import json
 import os
 import re
+import zlib
 from html.parser import HTMLParser
 
 import altair as alt
 import networkx as nx
 import pyarrow as pa
 import pytest
+import vl_convert
 
 from llm_mri_store.charts import (
     apply_theme,
@@ -16,6 +18,7 @@ from llm_mri_store.charts import (
     nrag_chart,
     save_chart,
 )
+from llm_mri_store.charts.png import packed
 from llm_mri_store.errors import ExportError, WriteFailed
 
 HOSTILE = "</script><script>alert('\"1\"')</script>" + "<img src=http://example.org/x onerror=alert(2)>" * 3
@@ -172,3 +175,22 @@ def test_a_chart_that_is_not_valid_is_told(tmp_path):
 
     with pytest.raises(ExportError, match="not valid Vega-Lite"):
         save_chart(broken, tmp_path / "chart.json")
+
+
+def test_a_packed_picture_has_the_same_pixels_in_fewer_bytes(chart):
+    picture = vl_convert.vegalite_to_png(chart.to_dict(), vl_version="6.4")
+    smaller = packed(picture)
+
+    def parts(content):
+        place, found = 8, {}
+        while place < len(content):
+            size = int.from_bytes(content[place : place + 4], "big")
+            name, data = content[place + 4 : place + 8], content[place + 8 : place + 8 + size]
+            check = int.from_bytes(content[place + 8 + size : place + 12 + size], "big")
+            assert check == zlib.crc32(name + data)
+            found[name] = found.get(name, b"") + data
+            place += 12 + size
+        return found | {b"IDAT": zlib.decompress(found[b"IDAT"])}
+
+    assert parts(smaller) == parts(picture)
+    assert len(smaller) < len(picture) / 2

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from llm_mri_store import Store
 from llm_mri_store.charts import chart_page, contrast_chart, save_chart
-from llm_mri_store.charts.contrast_marks import UNKNOWN
 from llm_mri_store.charts.contrast_rows import CONTRAST_COLUMNS, borders
-from llm_mri_store.charts.theme import DIFFERENCE, EMPTY
+from llm_mri_store.charts.palettes import DARK, LIGHT
+from llm_mri_store.charts.theme import DIFFERENCE, EMPTY, UNKNOWN
 from llm_mri_store.errors import InvalidInput
 from tests.charts.drawings import drawn_rows, marks, spoken, subtitle, title
 
@@ -98,8 +98,9 @@ def test_the_scale_is_symmetric_and_shared_and_a_is_blue():
 
     assert colour["field"] == "difference"
     assert colour["scale"]["domain"] == [-0.25, 0.25]
-    assert colour["scale"]["range"] == list(DIFFERENCE)
-    assert int(DIFFERENCE[-1][5:], 16) > int(DIFFERENCE[-1][1:3], 16)
+    assert colour["scale"]["range"] == DIFFERENCE
+    for palette in (LIGHT, DARK):
+        assert int(palette.difference[-1][5:], 16) > int(palette.difference[-1][1:3], 16)
     assert colour["legend"]["title"][1:] == ["blue: more of A, true", "orange: more of B, fake"]
 
 

@@ -2,7 +2,7 @@ import networkx as nx
 import pytest
 
 from llm_mri_store.charts import node_colours
-from llm_mri_store.charts.theme import CATEGORICAL, DIVERGING
+from llm_mri_store.charts.palettes import LIGHT
 
 
 def graph_of(labels, **weights):
@@ -14,12 +14,12 @@ def graph_of(labels, **weights):
 
 def test_two_labels_lie_on_the_diverging_scale():
     colours = node_colours(graph_of(("a", "b"), first=(4, 0), both=(2, 2), second=(0, 3)))
-    assert colours == {"first": DIVERGING[0], "both": DIVERGING[4], "second": DIVERGING[-1]}
+    assert colours == {"first": LIGHT.balance[0], "both": LIGHT.balance[4], "second": LIGHT.balance[-1]}
 
 
 def test_more_labels_take_the_colour_of_the_leading_one():
     colours = node_colours(graph_of(("a", "b", "c"), x=(5, 1, 0), y=(0, 1, 2)))
-    assert colours == {"x": CATEGORICAL[0], "y": CATEGORICAL[2]}
+    assert colours == {"x": LIGHT.category[0], "y": LIGHT.category[2]}
 
 
 @pytest.mark.parametrize("labels", [("a",), ("a", "b"), ("a", "b", "c")])

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from llm_mri_store.charts import heatmap_chart, heatmap_layers_chart
+from llm_mri_store.charts.palettes import PALETTES
 from llm_mri_store.charts.theme import EMPTY
 from llm_mri_store.errors import InvalidInput
 
@@ -77,7 +78,8 @@ def test_cells_without_samples_are_drawn_empty_whatever_the_scale():
     encoding = next(encodings(heatmap_chart(dense_cells([[0, 2], [3, 4]]), title="t").to_dict()))
 
     assert encoding["color"]["condition"] == {"test": "datum.n === 0", "value": EMPTY}
-    assert EMPTY not in encoding["color"]["scale"]["range"]
+    for palette in PALETTES.values():
+        assert palette.empty not in palette.sequential
 
 
 @pytest.mark.parametrize(
@@ -178,15 +180,27 @@ def test_an_unknown_value_is_refused():
 def test_all_panels_share_one_colour_scale():
     cells = pa.concat_tables([dense_cells([[0, 2], [3, 5]], layer=4), dense_cells([[9, 1], [0, 0]], layer=2)])
 
-    chart = heatmap_layers_chart(cells, title="t", degenerate_layers=[2])
+    chart = heatmap_layers_chart(cells, title="t")
 
     assert [scale["domain"] for scale in colour_scales(chart)] == [[1, 9]]
     assert "resolve" not in chart.to_dict()
+    assert [{column: row[column] for column in COLUMNS} for row in drawn_rows(chart)] == cells.to_pylist()
+
+
+def test_a_degenerate_layer_is_named_and_does_not_stretch_the_scale():
+    cells = pa.concat_tables(
+        [dense_cells([[0, 2], [3, 5]], layer=4), dense_cells([[10, 0], [0, 0]], layer=2)]
+    )
+
+    chart = heatmap_layers_chart(cells, title="t", degenerate_layers=[2])
+
+    (scale,) = colour_scales(chart)
+    assert (scale["domain"], scale["clamp"]) == ([1, 5], True)
     assert {row["layer"]: row["panel"] for row in drawn_rows(chart)} == {
         4: "layer 4",
         2: "layer 2 · degenerate",
     }
-    assert [{column: row[column] for column in COLUMNS} for row in drawn_rows(chart)] == cells.to_pylist()
+    assert "lies beyond the scale" in " ".join(chart.to_dict()["title"]["subtitle"])
 
 
 def test_panels_of_one_label_fill_lines_in_order_of_layers():

@@ -3,6 +3,7 @@ import pytest
 
 from llm_mri_store import Store
 from llm_mri_store.charts import information_chart, save_chart
+from llm_mri_store.charts.theme import PAPER
 from llm_mri_store.errors import InvalidInput
 from tests.charts.drawings import drawn_rows, marks, parts, spoken, subtitle, title
 
@@ -135,7 +136,7 @@ def test_points_are_filled_where_they_pass():
         (points,) = marks(draw([layer(0), layer(1)], alpha=alpha), "point")[:1]
         (condition,) = points["encoding"]["fill"]["condition"]
         assert condition["test"] == f"isValid(datum.p_fwe) && datum.p_fwe <= {alpha}"
-        assert points["encoding"]["fill"]["value"] == "#ffffff"
+        assert points["encoding"]["fill"]["value"] == PAPER
 
 
 def test_both_panels_have_as_many_pixels_to_a_bit():

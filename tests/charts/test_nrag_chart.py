@@ -1,10 +1,12 @@
 import json
+import random
 
 import networkx as nx
 import pytest
 
-from llm_mri_store.charts import EDGE_WIDTH_PX, layered_positions, nrag_chart
-from llm_mri_store.charts.theme import CATEGORICAL
+from llm_mri_store.charts import EDGE_WIDTH_PX, graph_paths, layered_positions, nrag_chart
+from llm_mri_store.charts.graph_paths import nodes_on_paths
+from llm_mri_store.charts.theme import LABELS
 from llm_mri_store.errors import InvalidInput
 
 
@@ -89,7 +91,7 @@ def test_more_labels_take_the_colour_of_the_leading_one():
     assert leading["0_0_0"] == ("b", pytest.approx(0.4 / 0.6))
     assert leading["0_1_1"] == ("c", 1.0)
     scale = layer_of(chart, "rule")["encoding"]["color"]["scale"]
-    assert scale == {"domain": ["a", "b", "c"], "range": list(CATEGORICAL[:3])}
+    assert scale == {"domain": ["a", "b", "c"], "range": LABELS}
 
 
 def test_one_label_is_one_hue():
@@ -139,7 +141,16 @@ def test_light_edges_can_be_left_out_and_the_subtitle_tells():
     assert {row["node"]: row["strength"] for row in rows_with(chart, "node")}["0_0_0"] == 20.0
     assert chart.to_dict()["title"]["subtitle"] == [
         "news",
-        "1 of 2 edges drawn: those of at least 500 samples",
+        "1 of 2 edges kept: those of at least 500 samples",
+    ]
+
+
+def test_of_very_many_edges_the_heaviest_are_kept_and_the_subtitle_tells():
+    chart = nrag_chart(small_graph(), title="t", most_edges=1)
+
+    assert [row["weight"] for row in rows_with(chart, "source")] == [500.0]
+    assert chart.to_dict()["title"]["subtitle"] == [
+        "1 of 2 edges kept: the heaviest; some of those of 500 samples are left out"
     ]
 
 
@@ -184,13 +195,77 @@ def test_the_same_graph_gives_the_same_chart():
     assert nrag_chart(small_graph(), title="t").to_dict() == nrag_chart(small_graph(), title="t").to_dict()
 
 
-def test_pointing_at_a_node_fades_the_edges_of_others():
-    spec = nrag_chart(small_graph(), title="t").to_dict()
+def test_pointing_at_a_node_fades_what_no_path_through_it_passes():
+    chart = nrag_chart(small_graph(), title="t")
 
-    (hover,) = spec["params"]
-    assert (hover["name"], hover["views"], hover["select"]["fields"]) == ("hover", ["nodes"], ["node"])
-    (condition,) = layer_of(nrag_chart(small_graph(), title="t"), "rule")["encoding"]["opacity"]["condition"]
-    assert "hover.node" in condition["test"]
+    (hover,) = [one for one in chart.to_dict()["params"] if one["name"] == "hover"]
+    assert (hover["views"], hover["select"]["fields"]) == (["nodes"], ["node", "paths"])
+    for mark in ("rule", "circle"):
+        (condition,) = layer_of(chart, mark)["encoding"]["opacity"]["condition"]
+        assert "hover.paths" in condition["test"]
+    nodes = {row["node"]: row for row in rows_with(chart, "node")}
+    on_paths = {
+        node: {other for other in nodes if f",{nodes[other]['number']}," in row["paths"]}
+        for node, row in nodes.items()
+    }
+    assert on_paths == {
+        "0_0_0": {"0_0_0", "1_0_0"},
+        "0_1_1": {"0_1_1", "1_0_0"},
+        "1_0_0": {"0_0_0", "0_1_1", "1_0_0"},
+        "1_5_5": {"1_5_5"},
+    }
+    for row in rows_with(chart, "source"):
+        assert row["source_number"] == nodes[row["source"]]["number"]
+        assert row["target_number"] == nodes[row["target"]]["number"]
+
+
+def test_paths_are_those_that_networkx_finds():
+    rng = random.Random(0)
+    graph = nx.DiGraph()
+    for layer in range(5):
+        graph.add_edges_from(
+            (f"{layer}_{rng.randrange(6)}", f"{layer + 1}_{rng.randrange(6)}") for _ in range(6)
+        )
+
+    found, n_steps = nodes_on_paths(list(graph.edges), list(graph))
+
+    assert n_steps == nx.dag_longest_path_length(graph)
+    assert found == {node: {node, *nx.ancestors(graph, node), *nx.descendants(graph, node)} for node in graph}
+
+
+def test_paths_of_a_dense_graph_end_early_and_the_subtitle_tells(monkeypatch):
+    monkeypatch.setattr(graph_paths, "MOST_NAMED", 8)
+    graph = nx.DiGraph(labels=("a",), layers=range(4), label_totals={"a": 1})
+    for layer in range(4):
+        graph.add_node(f"{layer}_0_0", layer=layer, cell=(0, 0), label_weights={"a": 1})
+    nx.add_path(graph, [f"{layer}_0_0" for layer in range(4)], weight=1.0, label_weights={"a": 1.0})
+
+    chart = nrag_chart(graph, title="t")
+
+    assert "paths that light up have at most 1 step to either side" in chart.to_dict()["title"]["subtitle"]
+
+
+def test_the_slider_hides_the_edges_that_the_same_percentile_leaves_out():
+    rng = random.Random(1)
+    graph = nx.DiGraph(labels=("a",), layers=(0, 1), label_totals={"a": 9})
+    for layer in (0, 1):
+        for x in range(6):
+            graph.add_node(f"{layer}_{x}_0", layer=layer, cell=(x, 0), label_weights={"a": 1})
+    for x in range(6):
+        for y in range(6):
+            weight = float(rng.randint(1, 9))
+            graph.add_edge(f"0_{x}_0", f"1_{y}_0", weight=weight, label_weights={"a": weight})
+    chart = nrag_chart(graph, title="t")
+    rows = rows_with(chart, "source")
+
+    (slider,) = [one for one in chart.to_dict()["params"] if one["name"] == "edge_percentile"]
+    assert (slider["value"], slider["bind"]["min"], slider["bind"]["input"]) == (0, 0, "range")
+    assert {"filter": "datum.percentile >= edge_percentile"} in layer_of(chart, "rule")["transform"]
+    for percentile in (0, 5, 12.5, 50, 77.5, 90, 99.5):
+        kept = rows_with(nrag_chart(graph, title="t", min_weight_percentile=percentile), "source")
+        assert {(row["source"], row["target"]) for row in kept} == {
+            (row["source"], row["target"]) for row in rows if row["percentile"] >= percentile
+        }
 
 
 def test_a_graph_without_nodes_is_refused():

@@ -68,7 +68,7 @@ def test_feature_sets_are_lines_with_bands_and_baselines_without_layers_span_the
 def test_feature_sets_have_a_colour_and_a_shape_each():
     chart = probe_chart(every_series(), title="t").to_dict()
     dots = [layer["mark"] for layer in chart["layer"] if layer["mark"]["type"] == "point"]
-    looks = {(mark["color"], mark["shape"]) for mark in dots if mark["size"] > 20}
+    looks = {(mark["color"]["expr"], mark["shape"]) for mark in dots if mark["size"] > 20}
     assert len({colour for colour, _ in looks}) == len({shape for _, shape in looks}) == 3
 
 

@@ -178,6 +178,7 @@ def test_reduce_like_applies_another_reduction(tiny_store, tiny_bert, tiny_corpu
         "edges",
         "compare",
         "information",
+        "plot",
         "sql",
     ],
 )

@@ -31,11 +31,13 @@ def wheel(tmp_path_factory) -> Path:
     return built
 
 
-def test_the_wheel_carries_every_sql_file_and_the_demo_corpus(wheel):
+def test_the_wheel_carries_every_sql_file_the_demo_corpus_and_the_page(wheel):
     packed = set(zipfile.ZipFile(wheel).namelist())
     for path in (REPOSITORY / "sql").rglob("*.sql"):
         assert f"llm_mri_store/sql/{path.relative_to(REPOSITORY / 'sql').as_posix()}" in packed
     assert "llm_mri_store/extraction/demo_corpus.jsonl" in packed
+    for name in ("page.html", "page.css", "page.js", "explorer.html", "explorer.js", "explorer_source.js"):
+        assert f"llm_mri_store/report/assets/{name}" in packed
     assert not [name for name in packed if name.startswith(("tests", "docs", "notebooks", "benchmarks"))]
 
 

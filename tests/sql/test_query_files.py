@@ -123,12 +123,12 @@ def test_a_meaning_stands_beside_every_parameter_and_column(name):
 
 
 def test_tables_and_views_are_found_by_their_names():
-    scan_views = {"samples", "activations", "layers", "points", "results"}
+    scan_views = {"samples", "terms", "activations", "layers", "points", "results"}
     assert set(view_statements()) == {"scans", "reductions", *scan_views}
     stored = {"stored_scans", "stored_reductions", "stored_layers", "stored_results"}
     assert set(table_statements()) == stored
     text = "".join((sql_folder() / file).read_text() for file in ("views.sql", "tables.sql"))
-    assert text.count("CREATE ") == 11
+    assert text.count("CREATE ") == 12
 
 
 GOOD = """-- What it answers,

@@ -281,6 +281,105 @@ def test_cell_terms_are_limited_and_empty_cells_have_none(by_hand):
     assert ask(store, "cell_terms", layer=0, cell_x=2, cell_y=2) == []
 
 
+def test_the_terms_of_every_cell_are_those_of_each(store):
+    for layer in layers_of(store):
+        for chosen in (False, True):
+            asked = {"layer": layer, "limit": 4, "reduce_frequent": chosen}
+            rows = ask(store, "cell_terms", **asked)
+            cells = list(dict.fromkeys((row["cell_x"], row["cell_y"]) for row in rows))
+            assert cells == sorted(cells)
+            each = [ask(store, "cell_terms", **asked, cell_x=x, cell_y=y) for x, y in cells]
+            assert rows == [row for one in each for row in one]
+            assert {len(one) for one in each} <= {1, 2, 3, 4}
+            assert all([row["rank"] for row in one] == list(range(1, len(one) + 1)) for one in each)
+
+
+def test_the_occurrences_of_a_term_sum_to_those_of_the_layer(store):
+    for layer in layers_of(store):
+        rows = ask(store, "cell_terms", layer=layer, limit=100_000)
+        found = collections.Counter()
+        for row in rows:
+            found[row["term"]] += row["n"]
+        assert all(row["n_layer"] == found[row["term"]] for row in rows)
+        assert all(row["score"] >= 0 for row in rows)
+
+
+def test_common_words_of_a_few_samples_do_not_come_first_where_that_is_asked(tmp_path):
+    texts = ["the the the moon", "the the the moon and star"] + ["the bread and butter"] * 4
+    store = write_scan(tmp_path / "store", "words", labels=["a"] * 6, texts=texts)
+    cells = np.zeros((6, 2, 2), dtype=int)
+    cells[2:] = 1
+    write_reduction(store, "words", cells=cells)
+    asked = {"layer": 0, "cell_x": 0, "cell_y": 0, "limit": 2}
+    assert [row["term"] for row in ask(store, "cell_terms", **asked)] == ["the", "moon"]
+    assert [row["term"] for row in ask(store, "cell_terms", **asked, reduce_frequent=True)] == [
+        "moon",
+        "star",
+    ]
+
+
+def test_texts_are_passed_over_and_counted(store):
+    for layer in layers_of(store):
+        for label in (None, "a"):
+            every = ask(store, "cell_texts", layer=layer, label=label, limit=1000)
+            n = collections.Counter((row["cell_x"], row["cell_y"]) for row in every)
+            assert all(row["n_cell"] == n[row["cell_x"], row["cell_y"]] for row in every)
+            parts = [
+                ask(store, "cell_texts", layer=layer, label=label, limit=2, offset=two) for two in (0, 2)
+            ]
+            few = ask(store, "cell_texts", layer=layer, label=label, limit=4)
+            assert sorted(map(str, parts[0] + parts[1])) == sorted(map(str, few))
+
+
+def test_all_texts_are_in_a_page_where_they_fit(store):
+    rows = ask(store, "page_texts")
+    assert [row["sample_id"] for row in rows] == sorted({sample for _, sample in points(store)})
+
+
+def test_a_pages_texts_keep_to_their_limits_and_leave_no_cell_empty(store):
+    at = points(store)
+    bounds = {"max_texts": (0, 60), "max_bytes": (0, 2500), "max_chars": (9,)}
+    for limits in [{name: value} for name, values in bounds.items() for value in values]:
+        rows = ask(store, "page_texts", **limits)
+        shown = {row["sample_id"] for row in rows}
+        filled = {(layer, cell) for (layer, sample), (_, cell) in at.items() if sample in shown}
+        assert filled == {(layer, cell) for (layer, _), (_, cell) in at.items()}
+        others = [row for row in rows if not row["is_first"]]
+        assert len(others) <= limits.get("max_texts", 5000)
+        if others:
+            assert sum(len(row["text"].encode()) for row in rows) <= limits.get("max_bytes", 1_500_000)
+        assert all(len(row["text"]) <= limits.get("max_chars", 400) for row in rows)
+    first = {row["sample_id"] for row in ask(store, "page_texts", max_texts=0)}
+    assert first == {row["sample_id"] for row in ask(store, "page_texts") if row["is_first"]}
+
+
+def test_a_text_that_is_cut_ends_in_an_ellipsis(by_hand):
+    rows = ask(by_hand(), "page_texts", max_chars=8)
+    assert [row["text"] for row in rows] == ["red app…", "red App…", "green a…", "blue sky", "blue bl…"]
+
+
+def test_a_seed_draws_other_texts_and_the_same_one_the_same(tmp_path):
+    store = random_store(tmp_path / "store", n=400, grid=2)
+    draws = [
+        {row["sample_id"] for row in ask(store, "page_texts", max_texts=40, seed=seed)} for seed in (0, 0, 1)
+    ]
+    assert draws[0] == draws[1] != draws[2]
+    assert 40 <= len(draws[0]) <= 40 + 3 * 4
+
+
+def test_points_of_a_layer_are_all_of_them_or_a_sample_that_is_the_same_at_every_layer(store):
+    layers = list(layers_of(store))
+    drawn = [{row["sample_id"] for row in ask(store, "layer_points", layer=one, limit=10)} for one in layers]
+    assert all(one == drawn[0] for one in drawn)
+    assert len(drawn[0]) == 10
+    for layer in layers:
+        rows = ask(store, "layer_points", layer=layer)
+        assert {row["sample_id"]: (row["label"], (row["cell_x"], row["cell_y"])) for row in rows} == {
+            sample: value for (of, sample), value in points(store).items() if of == layer
+        }
+    assert drawn[0] <= {row["sample_id"] for row in ask(store, "layer_points", layer=0, limit=20)}
+
+
 def test_cell_texts_are_those_of_the_cell(store):
     at = points(store)
     for layer in layers_of(store):
