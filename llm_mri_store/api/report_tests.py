@@ -235,7 +235,8 @@ def _pairs(request: ReportRequest, labels: tuple[str, ...], note: str) -> Iterat
     yield Rows(
         table=table,
         caption=f"The {pairs.num_rows:,} pairs of labels. p is adjusted over layers, cells and pairs "
-        "(Holm); the place is that of the largest score.",
+        "(Holm); a cell counts as different over cells and pairs by Bonferroni, which is stricter. The place "
+        "is that of the largest score.",
         headings={
             "a": "A", "b": "B", "n_a": "samples of A", "n_b": "samples of B", "p_holm": "p over pairs",
             "n_cells": "cells that differ", "difference": "share of A minus share of B",

@@ -111,6 +111,8 @@ def value_words(name: str, value: object, *, is_percent: bool = False, decimals:
 
     >>> [value_words("p_fwe", 0.0002), value_words("n", 1200), value_words("share", 0.1234, is_percent=True)]
     ['< 0.001', '1,200', '12.3 %']
+    >>> value_words("difference", -0.267, is_percent=True)
+    '\u221226.7 points'
     """
     if value is None:
         return ""
@@ -121,7 +123,9 @@ def value_words(name: str, value: object, *, is_percent: bool = False, decimals:
     if not isinstance(value, float):
         return str(value)
     if is_percent:
-        return f"{100 * value:.1f} %".replace("-", "\u2212")
+        # A difference of shares is counted in percentage points.
+        unit = "points" if name == "difference" else "%"
+        return f"{100 * value:.1f} {unit}".replace("-", "\u2212")
     if name in _CHANCES or name.startswith("p_"):
         return f"< {_SMALL}" if value < _SMALL else f"{value:.3f}"
     return f"{value:,.{decimals}f}".replace("-", "\u2212")
