@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test torture check check-without-test format lint types floors docs notebooks bench clean
+.PHONY: help demo test torture validate check check-without-test format lint types floors docs notebooks bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,11 @@ bench: .venv/.installed  ## Measure; figures are printed beside their references
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/report.py
+
+validate: demo  ## How often the tests err and how often they find: the figures of docs/validation.md; an hour
+	$(BIN)/python benchmarks/validation.py calibration
+	$(BIN)/python benchmarks/validation.py power
+	$(BIN)/python benchmarks/validation.py confounding --samples 800
 
 clean:  ## Remove what the targets made
 	rm -rf .venv llm-mri-demo build dist

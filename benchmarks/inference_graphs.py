@@ -1,23 +1,18 @@
-"""Tests of edges, graphs and information: their speed, how often they err, and what their intervals hold.
+"""Tests of edges, graphs and information: their speed, and what their intervals hold.
 
-``speed`` times each beside a plain numpy loop over the same labels. ``calibration`` permutes the labels
-of a scan's cells and counts how often each test finds something at 0.05. ``intervals`` draws corpora from
+``speed`` times each beside a plain numpy loop over the same labels. ``intervals`` draws corpora from
 one source and counts how often the jackknife's and the bootstrap's intervals hold the mean over many.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from timing import in_turn, report
 
-from llm_mri_store.analysis.contrast_cells import LabelledCells, read_cells
+from llm_mri_store.analysis.contrast_cells import LabelledCells
 from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.analysis.edge_couplings import edge_couplings
 from llm_mri_store.analysis.edge_differences import edge_differences
@@ -28,7 +23,6 @@ from llm_mri_store.analysis.graph_numbers import numbers_of
 from llm_mri_store.analysis.information import label_information
 from llm_mri_store.analysis.jackknife import jackknife_interval, leave_parts_out
 from llm_mri_store.analysis.step_edges import step_edges
-from llm_mri_store.store.catalogue import find_reduction, find_scan, open_store, reduction_names, scan_names
 
 GRID = 10
 
@@ -87,38 +81,6 @@ def speed(n_samples: int, n_layers: int, n_permutations: int) -> None:
     report(f"{title}, {edges.n_edges:,} edges", in_turn(ways, rounds=3), reference=reference)
 
 
-def calibration(store: Path, n_runs: int, grid: int) -> None:
-    opened = open_store(store)
-    scan = find_scan(opened, scan_names(opened)[0])
-    cells = read_cells(scan, find_reduction(scan, reduction_names(scan.paths)[0]))
-    if grid < cells.grid:
-        x, y = (axis * grid // cells.grid for axis in divmod(cells.codes, cells.grid))
-        cells = replace(cells, grid=grid, codes=(x * grid + y).astype(np.int32))
-    half = cells.labels[: len(cells.labels) // 2]
-    rng, found = np.random.default_rng(0), Counter[str]()
-
-    def add(name: str, table: pa.Table, column: str) -> None:
-        found[name] += any(p is not None and p <= 0.05 for p in table[column].to_pylist())
-
-    for run in range(n_runs):
-        permuted = replace(cells, label_codes=rng.permutation(cells.label_codes))
-        spec = ContrastSpec(n_permutations=199, seed=run)
-        for given in ("nothing", "source"):
-            edges = edge_differences(permuted, half, spec=spec, given=given)
-            add(f"edges given {given}: p_fwe", edges.edges, "p_fwe")
-            add(f"edges given {given}: q", edges.edges, "q")
-            add(f"edges given {given}: components", edges.components, "p_fwe")
-        graphs = compare_graphs(permuted, half, spec=spec)
-        add("graph distances: p_fwe", graphs.distances, "p_fwe")
-        add("graph metrics: p_fwe", graphs.metrics, "p_fwe")
-        told = label_information(permuted, spec=spec)
-        add("information of layers: p_fwe", told.layers, "p_fwe")
-        add("information of steps: p_fwe", told.steps, "p_fwe")
-    print(f"\n{n_runs} permutations of {cells.n_samples} labels, grid {cells.grid}; found at 0.05:")
-    for name, hits in found.items():
-        print(f"  {name:<36} {hits / n_runs:6.3f}")
-
-
 def intervals(n_runs: int) -> None:
     names = [*DISTANCES, *BLOCK_METRICS, *(f"difference of {name}" for name in BLOCK_METRICS)]
     for n, apart in ((60, 0.0), (60, 2.0), (60, 6.0), (400, 2.0)):
@@ -156,9 +118,7 @@ def _print_held(title: str, names: Sequence[str], held: np.ndarray) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["speed", "calibration", "intervals"])
-    parser.add_argument("--store", type=Path, default=Path("llm-mri-demo/store"))
-    parser.add_argument("--grid", type=int, default=GRID)
+    parser.add_argument("what", choices=["speed", "intervals"])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--samples", type=int, default=5000)
     parser.add_argument("--layers", type=int, default=13)
@@ -166,8 +126,6 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "speed":
         speed(options.samples, options.layers, options.permutations)
-    elif options.what == "calibration":
-        calibration(options.store, options.runs, options.grid)
     else:
         intervals(options.runs)
 
