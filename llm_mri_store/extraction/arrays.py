@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -42,9 +43,9 @@ def open_activations(source: ActivationsLike, choices: ArrayChoices) -> Iterator
                 memory_arrays(source, where=_IN_MEMORY), choices, name="arrays", where=_IN_MEMORY
             )
             return
-        path = Path(source).expanduser()
-        if not path.exists():
-            raise InvalidInput(f"no activations at {path}: there is no such file or folder")
+        path = Path(os.path.expanduser(source))
+        if not os.path.exists(path):
+            raise InvalidInput(f"no activations at {str(path)[:200]}: there is no such file or folder")
         if path.is_dir() and not is_saved_dataset(path):
             yield open_folder(path, choices, opened)
         else:

@@ -103,7 +103,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise
     except _FOREIGN as error:
         words = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InvalidInput(f"{path} cannot be read: {words}") from error
+        raise InvalidInput(f"{path} cannot be read: {words:.200}") from error
 
 
 def open_folder(folder: Path, choices: ArrayChoices, opened: ExitStack) -> GivenActivations:

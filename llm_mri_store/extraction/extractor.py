@@ -16,12 +16,11 @@ from llm_mri_store.extraction.capture import Reading, capture
 from llm_mri_store.extraction.choices import AUTOCAST_DTYPES
 from llm_mri_store.extraction.encoding import EncodedText
 from llm_mri_store.extraction.landing import Landing
-from llm_mri_store.extraction.memory import give_back_memory
+from llm_mri_store.extraction.memory import Heap
 from llm_mri_store.extraction.models import LoadedModel
 
 CPU_BATCH_TOKENS: Final = 2048
 GPU_BATCH_TOKENS: Final = 16_384
-_TRIMMED_EVERY: Final = 4
 
 BatchCallback = Callable[[Sequence[int], int], None]
 """Told after each batch: positions of its texts among those given, and their real tokens."""
@@ -79,8 +78,9 @@ def extract(
     )
     lengths = [text.n_tokens for text in texts]
     batches = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=not model.traits.ignores_padding)
+    heap = Heap()
     with _precision(model):
-        for nth, batch in enumerate(batches, start=1):
+        for batch in batches:
             tokens = [
                 (row, position, row_ends[place] + offset)
                 for row, place in enumerate(batch)
@@ -91,8 +91,7 @@ def extract(
             landing.take(
                 buffers, [of_tokens if reading.pooling == "tokens" else batch for reading in readings]
             )
-            if nth % _TRIMMED_EVERY == 0:
-                give_back_memory()
+            heap.tidy()
             if on_batch is not None:
                 on_batch(batch.tolist(), sum(lengths[place] for place in batch))
     return landing.finish()

@@ -43,11 +43,11 @@ def read_file(address: str, *, text_columns: Sequence[str] = ()) -> pa.Table:
     try:
         with fsspec.open(address, "rb") if is_remote else path.open("rb") as file:
             if ending in PARQUET:
-                return pq.read_table(file)
+                return _checked(pq.read_table(file))
             _refuse_utf_16(file, address)
             if ending in JSON_LINES:
                 return table_of_rows(_json_rows(file, address), where=address)
-            return _read_csv(file, delimiter=DELIMITERS[ending], text_columns=text_columns)
+            return _checked(_read_csv(file, delimiter=DELIMITERS[ending], text_columns=text_columns))
     except pa.ArrowInvalid as error:
         words = str(error).splitlines()[0]
         if "Empty" in words:
@@ -57,6 +57,12 @@ def read_file(address: str, *, text_columns: Sequence[str] = ()) -> pa.Table:
         raise
     except (OSError, ImportError, ValueError, pa.ArrowException) as error:
         raise CorpusError(f"{address} cannot be read: {error}") from error
+
+
+def _checked(table: pa.Table) -> pa.Table:
+    """The table itself: Arrow reads names and texts that are no UTF-8 without a word, and fails later."""
+    table.validate(full=True)
+    return table.rename_columns(list(table.schema.names))
 
 
 def _refuse_utf_16(file: IO[bytes], address: str) -> None:
@@ -86,7 +92,7 @@ def _json_rows(file: IO[bytes], address: str) -> Iterator[Mapping[str, object]]:
     if content.lstrip()[:1] == "[":
         try:
             yield from json.loads(content, object_pairs_hook=_row_of)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{address} is no array of JSON objects: {error}") from error
         return
     for number, line in enumerate(content.split("\n"), start=1):
@@ -94,7 +100,7 @@ def _json_rows(file: IO[bytes], address: str) -> Iterator[Mapping[str, object]]:
             continue
         try:
             row = json.loads(line, object_pairs_hook=_row_of)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"line {number} of {address} is no JSON object: {error}") from error
         if not isinstance(row, dict):
             raise CorpusError(f"line {number} of {address} is no JSON object, but {type(row).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,9 +194,10 @@ def _look_up(request: ModelRequest) -> tuple[Origin, Any]:
             "a model is a Hub id, a folder or a loaded transformers model, not "
             f"{type(request.model).__name__}"
         )
-    folder = Path(request.model).expanduser()
+    # Of os.path, which finds no folder where Path refuses the name with an error of its own.
+    folder = os.path.expanduser(request.model)
     origin = Origin(
-        address=str(folder) if folder.is_dir() else str(request.model),
+        address=folder if os.path.isdir(folder) else str(request.model),
         revision=request.revision,
         trust_remote_code=request.trust_remote_code,
     )

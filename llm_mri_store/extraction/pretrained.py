@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,13 +70,13 @@ def load_config(origin: Origin) -> Any:
     Raises:
         ModelError: there is none.
     """
-    folder = Path(origin.address)
-    if folder.is_dir() and not (folder / "config.json").is_file():
+    folder, is_folder = Path(origin.address), os.path.isdir(origin.address)
+    if is_folder and not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no model: expected a config.json, as save_pretrained writes it")
     looks_like_folder = origin.address.startswith((".", "/", "~")) or origin.address.count("/") > 1
-    if not folder.is_dir() and looks_like_folder:
+    if not is_folder and looks_like_folder:
         raise ModelError(f"no model at {origin.address}: there is no such folder")
-    why = "" if folder.is_dir() else "it is no folder here, and of the Hugging Face Hub: "
+    why = "" if is_folder else "it is no folder here, and of the Hugging Face Hub: "
     with as_model_error(origin.address, why=why):
         return AutoConfig.from_pretrained(
             origin.address, revision=origin.revision, trust_remote_code=origin.trust_remote_code

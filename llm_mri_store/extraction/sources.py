@@ -63,6 +63,8 @@ def read_corpus(
         CorpusError: it does not exist or cannot be read, or it has no splits or subsets and one is named.
         UnknownName: it has no such split.
     """
+    if isinstance(corpus, str | Path):
+        _refuse_impossible(str(corpus))
     if isinstance(corpus, str | Path) and _is_hub_name(str(corpus)):
         name = str(corpus)
         return name, read_hub_dataset(name, split=split, subset=subset, revision=revision)
@@ -87,6 +89,16 @@ def read_corpus(
         f"a corpus cannot be read from {type(corpus).__name__}; give a path, a Hub id, a datasets.Dataset, a "
         "data frame, an Arrow table or an iterable of mappings"
     )
+
+
+def _refuse_impossible(address: str) -> None:
+    """Refuses a path that cannot be looked for: too long a name, or the home of nobody."""
+    try:
+        Path(address).expanduser().exists()
+    except OSError as error:
+        raise CorpusError(f"no corpus at {address:.80}: {error.strerror}") from error
+    except RuntimeError as error:
+        raise CorpusError(f"no corpus at {address:.80}: there is no such home folder") from error
 
 
 def _is_hub_name(address: str) -> bool:

@@ -27,7 +27,8 @@ def test_every_text_of_the_corpus_is_its_own():
 
 
 def test_the_demo_makes_pages_that_open_offline(demo):
-    assert len(demo.pages) == 5
+    assert len(demo.pages) == 6
+    assert next(iter(demo.pages)) == "the report: start here"
     for page in demo.pages.values():
         content = page.read_text()
         assert content.lstrip().lower().startswith("<!doctype html>")
