@@ -13,7 +13,7 @@ MIB = 2**20
 
 @pytest.fixture
 def told(monkeypatch):
-    """Resident bytes as the system is said to tell them, one after the other, and how often pages went back."""
+    """Resident bytes as the system tells them one after the other, and how often pages went back."""
     sizes, given_back = [], []
     monkeypatch.setattr(memory, "_resident_bytes", lambda: sizes.pop(0))
     monkeypatch.setattr(memory, "_trim", lambda: given_back.append)
