@@ -63,7 +63,8 @@ class UnknownName(LlmMriError, KeyError):
     def __init__(self, kind: str, name: object, *, known: Iterable[object], where: str) -> None:
         names = [str(one) for one in known]
         # A number is not a misspelling of another.
-        near = [] if isinstance(name, int) else get_close_matches(str(name), names, n=1)
+        asked = str(name) if len(str(name)) <= 200 else f"{str(name)[:197]}..."
+        near = [] if isinstance(name, int) else get_close_matches(asked, names, n=1)
         if near:
             hint = f"did you mean {near[0]!r}?"
         elif not names:
@@ -72,7 +73,7 @@ class UnknownName(LlmMriError, KeyError):
             hint = f"there are: {', '.join(names)}"
         else:
             hint = f"there are {len(names)}, such as: {', '.join(names[:8])}"
-        shown = str(name) if isinstance(name, int) else repr(str(name))
+        shown = asked if isinstance(name, int) else repr(asked)
         super().__init__(f"{kind} {shown} is not in {where}; {hint}")
 
     def __str__(self) -> str:

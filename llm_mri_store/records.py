@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
@@ -409,6 +410,18 @@ def spec_differences(recorded: object, asked: object, *, ignore: frozenset[str] 
 def _short(value: object) -> str:
     words = repr(value)
     return words if len(words) <= 40 else words[:37] + "..."
+
+
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(words: str) -> str:
+    r"""Words that a terminal shows as they are: control characters and turned writing are spelled out.
+
+    >>> print(visible("a\x1b[2Jb"))
+    a\x1b[2Jb
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), words)
 
 
 def span_words(layers: tuple[int, ...]) -> str:

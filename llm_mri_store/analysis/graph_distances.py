@@ -138,13 +138,13 @@ def spectral_distances(edges: StepEdges, weights: tuple[Int32, Int32]) -> Float6
         float64 (n_pairs,); NaN where a graph has no edge.
     """
     rows = []
-    for first, second in zip(*(_spectra(edges, one) for one in weights), strict=True):
+    for first, second in zip(*(spectra(edges, one) for one in weights), strict=True):
         defined = first.size and second.size
         rows.append(float(wasserstein_distance(first, second)) if defined else np.nan)
     return np.array(rows)
 
 
-def _spectra(edges: StepEdges, weights: Int32) -> list[Float64]:
+def spectra(edges: StepEdges, weights: Int32) -> list[Float64]:
     """|eigenvalue - 1| of each graph's normalised Laplacian, one per node.
 
     Edges join layers of even and of odd place alone, so eigenvalues come in pairs 1 - s and 1 + s, where s

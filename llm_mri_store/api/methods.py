@@ -10,6 +10,7 @@ from llm_mri_store.records import span_words
 
 if TYPE_CHECKING:
     from llm_mri_store.analysis.kept_results import KeptResult
+    from llm_mri_store.api.agreement import AgreementResult
     from llm_mri_store.api.reduction import Reduction
     from llm_mri_store.records import ReductionSpec, ScanSpec
 
@@ -23,6 +24,8 @@ REFERENCES: Final = {
     "Gilbert 2005": "Gilbert, Applied Statistics 54, 2005",
     "Gu et al. 2015": "Gu, Hua & Liu, Discrete Applied Mathematics 190, 2015",
     "Holm 1979": "Holm, Scand. J. Statist. 6, 1979",
+    "Kazi-Aoual et al. 1995": "Kazi-Aoual et al., Comput. Statist. Data Anal. 20, 1995",
+    "Kornblith et al. 2019": "Kornblith et al., ICML 2019 (arXiv 1905.00414)",
     "Lin 1991": "Lin, IEEE Trans. Inf. Theory 37, 1991",
     "Mantel & Haenszel 1959": "Mantel & Haenszel, J. Natl. Cancer Inst. 22, 1959",
     "Maris & Oostenveld 2007": "Maris & Oostenveld, J. Neurosci. Methods 164, 2007",
@@ -33,6 +36,7 @@ REFERENCES: Final = {
     "Sato 1989": "Sato, Biometrics 45, 1989",
     "Smith & Nichols 2009": "Smith & Nichols, NeuroImage 44, 2009",
     "Tarone 1990": "Tarone, Biometrics 46, 1990",
+    "Vinh et al. 2010": "Vinh, Epps & Bailey, J. Mach. Learn. Res. 11, 2010",
     "Westfall & Young 1993": "Westfall & Young, Resampling-Based Multiple Testing, Wiley 1993",
     "Wilson & Hilferty 1931": "Wilson & Hilferty, Proc. Natl. Acad. Sci. 17, 1931",
     "Winkler et al. 2015": "Winkler et al., NeuroImage 123, 2015",
@@ -67,6 +71,50 @@ def methods_paragraph(reduction: Reduction, kept: KeptResult) -> str:
         _versions(kept.versions),
     ]
     words = " ".join(sentences)
+    return _with_references(words)
+
+
+def agreement_paragraph(found: AgreementResult) -> str:
+    """What was done to compare two reductions, in one paragraph that can be pasted.
+
+    Args:
+        found: the comparison.
+    """
+    has_grids = all(one.spec.grid is not None for one in (found.reduction, found.other))
+    sentences = []
+    for name, one in (("A", found.reduction), ("B", found.other)):
+        sentences += [
+            f"{name}: {_reading(one.scan().spec, one.layers)}",
+            _mapping(one.spec, one.degenerate_layers),
+        ]
+    is_of_tokens = found.reduction.scan().spec.token_step is not None
+    if found.n_samples is not None:
+        of_cells = "adjusted mutual information of their partitions into cells (Vinh et al. 2010) and by "
+        moved = "whole texts of B among those of as many tokens" if is_of_tokens else "the texts of B"
+        sentences += [
+            f"Every layer of A was held against every layer of B over {found.n_samples:,} matched "
+            f"samples: by {of_cells * has_grids}linear CKA of their coordinates (Kornblith et al. 2019).",
+            f"Under the null {moved} are permuted, {found.n_permutations:,} times with seed {found.seed}; p "
+            "is (b + 1) / (m + 1) for b of m that reach what was observed (Phipson & Smyth 2010), and was "
+            "adjusted family-wise over all pairs of layers by the largest of them in standard deviations "
+            "(Westfall & Young 1993).",
+        ]
+    activations = found.layers.arrow["activation_cka"]
+    if activations.null_count < len(activations):
+        exact = "" if is_of_tokens else ", and their mean by chance is exact (Kazi-Aoual et al. 1995)"
+        sentences.append(f"Whole activations were compared by linear CKA too; they were not tested{exact}.")
+    if has_grids:
+        sentences.append(
+            "Metrics of graphs stand side by side, and distances between graphs are the portrait divergence "
+            "(Bagrow & Bollt 2019) and the distance of Laplacian spectra (Gu et al. 2015); neither is tested."
+        )
+    sentences.append("95 % intervals are those of a jackknife over parts of the texts (Efron & Stein 1981).")
+    from llm_mri_store.store.catalogue import versions
+
+    return _with_references(" ".join([*sentences, _versions(versions())]))
+
+
+def _with_references(words: str) -> str:
     cited = [full for short, full in REFERENCES.items() if short in words]
     return f"{words} References: {'; '.join(cited)}." if cited else words
 
@@ -95,6 +143,7 @@ def _mapping(spec: ReductionSpec, degenerate: tuple[int, ...]) -> str:
     }
     scaled = how[spec.method] if spec.scale or spec.method == "umap" else "of features as they are"
     bins = "of equal width" if spec.bins == "width" else "between quantiles"
+    divided = "" if spec.grid is None else f" and divided into {spec.grid} x {spec.grid} cells {bins}"
     fitted = "" if spec.template is None else f", as fitted on {spec.template},"
     left_out = (
         f" Layers whose activations do not vary between texts were left out ({span_words(degenerate)})."
@@ -103,7 +152,7 @@ def _mapping(spec: ReductionSpec, degenerate: tuple[int, ...]) -> str:
     )
     return (
         f"Each layer was reduced to {spec.n_components} coordinates by {method[spec.method]} "
-        f"{scaled}{fitted} and divided into {spec.grid} x {spec.grid} cells {bins}.{left_out}"
+        f"{scaled}{fitted}{divided}.{left_out}"
     )
 
 

@@ -11,10 +11,12 @@ import networkx as nx
 
 from llm_mri_store import charts
 from llm_mri_store.api import plot_maps, plot_titles
+from llm_mri_store.errors import InvalidInput
 
 if TYPE_CHECKING:
     import altair as alt
 
+    from llm_mri_store.api.agreement import AgreementResult
     from llm_mri_store.api.inference_results import ComparisonResult, ContrastResult, InformationResult
     from llm_mri_store.api.reduction import Reduction
     from llm_mri_store.api.table import Table
@@ -230,6 +232,35 @@ class Plot:
             name_b=found.b,
             title=plot_titles.comparison_title(found.facts),
             subtitle=[*Plot(found.reduction).provenance(), *plot_titles.design_notes(found.facts)],
+            alpha=alpha,
+        )
+
+    def agreement(self, found: AgreementResult, *, alpha: float = 0.05) -> alt.TopLevelMixin:
+        """How far each layer of one reduction agrees with each of another: cells, points, activations.
+
+        Args:
+            found: of ``Reduction.compare_with``.
+            alpha: level of the family-wise p.
+
+        Raises:
+            InvalidInput: the level cannot be used, or the reductions are of other texts.
+        """
+        if found.n_samples is None:
+            raise InvalidInput(
+                f"layers of {found.a} and {found.b} cannot be matched, as their samples differ, so there is "
+                "no agreement to draw; take its metrics as rows"
+            )
+        lines = [
+            f"{side}: {line}"
+            for side, one in (("A", found.reduction), ("B", found.other))
+            for line in Plot(one).provenance()
+        ]
+        return charts.agreement_chart(
+            found.layers.arrow,
+            name_a=found.a,
+            name_b=found.b,
+            title=plot_titles.agreement_title(found),
+            subtitle=lines,
             alpha=alpha,
         )
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_mri_store.api.agreement import AgreementResult
 
 _NBSP = "\u00a0"
 
@@ -21,6 +24,12 @@ def contrast_title(facts: Mapping[str, Any]) -> str:
 def comparison_title(facts: Mapping[str, Any]) -> str:
     """Title of a comparison of graphs."""
     return f"Graphs of {_side(facts, 'a')} and {_side(facts, 'b')}, against chance: {_permutations(facts)}"
+
+
+def agreement_title(found: AgreementResult) -> str:
+    """Title of a comparison of two reductions."""
+    drawn = f"{found.n_permutations:,}{_NBSP}permutations, seed{_NBSP}{found.seed}"
+    return f"Layers of {found.a} and {found.b} ({_n(found.n_samples or 0)}), against chance: {drawn}"
 
 
 def information_title(facts: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.analysis import questions
-from llm_mri_store.api import inference, report
+from llm_mri_store.api import agreement, inference, report
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput, ReductionError, UnknownName
 from llm_mri_store.records import LayerDiagnostics, Progress, ProgressCallback, ReductionSpec, no_progress
@@ -244,12 +244,13 @@ class Reduction:
     # A page: a method that stands in api/report.py.
     report = report.report
 
-    # Tests: methods that stand in api/inference.py.
+    # Tests: methods that stand in api/inference.py and api/agreement.py.
     contrast = inference.contrast
     contrast_labels = inference.contrast_labels
     edge_tests = inference.edge_tests
     compare = inference.compare
     information = inference.information
+    compare_with = agreement.compare_with
     find_twin = inference.find_twin
     twin_names = inference.twin_names
     twin_commands = inference.twin_commands

@@ -42,7 +42,10 @@ class Store:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.path = Path(path or os.environ.get(STORE_VARIABLE) or DEFAULT_FOLDER).expanduser().resolve()
+        named = path or os.environ.get(STORE_VARIABLE) or DEFAULT_FOLDER
+        if "\0" in str(named):
+            raise InvalidInput(f"{str(named)!r} cannot name a folder")
+        self.path = Path(os.path.expanduser(named)).resolve()
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from llm_mri_store.errors import ExportError, UnknownName
+from llm_mri_store.records import visible
 from llm_mri_store.store.files import replace_file
 
 if TYPE_CHECKING:
@@ -155,7 +156,10 @@ def rich_table(table: pa.Table, *, title: str | None = None) -> Any:
     for field in table.schema:
         is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         drawn.add_column(
-            field.name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number
+            Text(visible(field.name)),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            no_wrap=is_number,
         )
     for row in table.to_pylist():
         drawn.add_row(*(Text(format_value(value)) for value in row.values()))
@@ -177,5 +181,5 @@ def format_value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         words = ", ".join(format_value(one) for one in value[:12])
         return f"{words}, ..." if len(value) > 12 else words
-    words = str(value)
+    words = visible(str(value))
     return words if len(words) <= 400 else words[:397] + "..."

@@ -1,5 +1,6 @@
 """Tables and graphs as Altair charts; computes no statistic."""
 
+from llm_mri_store.charts.agreement import agreement_chart
 from llm_mri_store.charts.comparison import comparison_chart
 from llm_mri_store.charts.contrast import contrast_chart
 from llm_mri_store.charts.export import (
@@ -29,6 +30,7 @@ __all__ = [
     "EDGE_WIDTH_PX",
     "OFFLINE_POLICY",
     "TOOLTIP_STYLE",
+    "agreement_chart",
     "apply_theme",
     "chart_page",
     "chart_specification",

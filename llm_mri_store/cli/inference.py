@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,9 +22,11 @@ from llm_mri_store.cli.options import (
     twin_option,
 )
 from llm_mri_store.cli.output import showing_progress
+from llm_mri_store.errors import UnknownName
 
 if TYPE_CHECKING:
     from llm_mri_store.api.reduction import Reduction
+    from llm_mri_store.api.scan import Scan
 
 _MOST_LABELS: Final = 2
 
@@ -93,15 +95,58 @@ def split_words(path: Path | None, words: Sequence[str]) -> tuple[str | None, Se
     """The scan that words begin with, if they do, and the labels behind it.
 
     The first word is the scan where a scan has its name, and where more words follow than there can be
-    labels.
+    labels; but a label of a store's only scan is that label, were it called as its reduction.
     """
     scan, labels = None, words
     scans = open_store(path).scans
-    if words and (words[0].partition("/")[0] in scans or len(words) > _MOST_LABELS):
+    is_label = (
+        bool(words) and "/" in words[0] and len(words) <= _MOST_LABELS and _is_only_label(scans, words[0])
+    )
+    if words and not is_label and (words[0].partition("/")[0] in scans or len(words) > _MOST_LABELS):
         scan, labels = words[0], words[1:]
     if len(labels) > _MOST_LABELS:
         raise click.UsageError(f"expected a scan and at most {_MOST_LABELS} labels, got: {' '.join(words)}")
     return scan, labels
+
+
+def _is_only_label(scans: Mapping[str, Scan], word: str) -> bool:
+    """Whether the word is a label of the store's only scan."""
+    return len(scans) == 1 and word in next(iter(scans.values())).labels
+
+
+def find_reductions(
+    path: Path | None, words: Sequence[str], reduction: str | None
+) -> tuple[Reduction, Reduction] | None:
+    """The two reductions that two words name; None where they name labels.
+
+    They are SCAN or SCAN/REDUCTION each. A second word that is a label of the first one's scan is that label,
+    and so are both of a store's only scan.
+
+    Args:
+        path: of the store.
+        words: what stands behind the command.
+        reduction: that of the first word's scan where an option names it; then words are labels.
+
+    Raises:
+        UnknownName: the first word is a reduction, and the second one, which has a slash, nothing there is.
+        InvalidInput: a scan is named that has several reductions.
+    """
+    store = open_store(path)
+    scans = store.scans
+    if reduction is not None or len(words) != 2 or words[0].partition("/")[0] not in scans:
+        return None
+    if all(_is_only_label(scans, word) for word in words):
+        return None
+    labels = scans[words[0].partition("/")[0]].labels
+    if words[1] in labels:
+        return None
+    if words[1].partition("/")[0] in scans:
+        return store.reduction(words[0]), store.reduction(words[1])
+    if "/" not in words[1]:
+        return None
+    named = [f"{name}/{one}" for name, scan in scans.items() for one in scan.reductions]
+    where = f"scan {words[0].partition('/')[0]!r} or among the store's reductions"
+    raise UnknownName("label or reduction", words[1], known=[*labels, *named], where=where)
 
 
 def open_words(words: Sequence[str], options: dict[str, Any]) -> tuple[Reduction, Sequence[str]]:
@@ -193,7 +238,7 @@ def edges(words: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command()
-@words_argument("[SCAN] A [B]")
+@words_argument("[SCAN] A [B] | SCAN[/REDUCTION] SCAN[/REDUCTION]")
 @_PLACE
 @design_options(permutations=999)
 @click.option(
@@ -202,21 +247,47 @@ def edges(words: tuple[str, ...], **options: Any) -> None:
     type=int,
     help="Samples of each side to compare values by.  [default: the fewer]",
 )
-@page_options("distances", "metrics")
+@click.option("--activations", is_flag=True, help="Of two reductions: compare whole activations as well.")
+@page_options("distances", "metrics", "layers")
 def compare(words: tuple[str, ...], **options: Any) -> None:
-    """Whether the graphs of labels A and B differ as wholes.
+    """Whether the graphs of labels A and B differ, or how far two reductions agree.
 
-    By distances between them and by their metrics. Without B, A is held against all other labels. SCAN may
-    be SCAN/REDUCTION. The result is kept as rows: SQL has them as the views tests, graph_distances and
-    graph_metric_tests.
+    Labels: by distances between their graphs and by the metrics of these. Without B, A is held against all
+    other labels. SCAN may be SCAN/REDUCTION. The result is kept as rows: SQL has them as the views tests,
+    graph_distances and graph_metric_tests.
+
+    Two reductions, of two models or sites or of random weights: over the same texts, how far each layer of
+    one agrees with each of the other, beyond chance (--rows layers, the default); in any case the metrics of
+    their graphs side by side. Nothing is kept. A second word that is a label of the first one's scan is that
+    label; with -r words are labels.
     """
-    chosen, labels = open_words(words, options)
     page = Page.of(options)
+    both = find_reductions(options["store_path"], words, options["reduction"])
+    if both is not None:
+        _compare_reductions(both, page, options)
+        return
+    if options.pop("activations"):
+        raise click.UsageError("--activations is for two reductions: name them SCAN/REDUCTION")
+    page.require(("distances", "metrics"), "two labels")
+    chosen, labels = open_words(words, options)
     if not labels:
         raise click.UsageError("name the label whose graph is compared: llm-mri compare [SCAN] A [B]")
     with showing_progress(quiet=page.quiet) as progress:
         found = chosen.compare(*labels, progress=progress, **design(options))
     page.show_comparison(found)
+
+
+def _compare_reductions(both: tuple[Reduction, Reduction], page: Page, options: dict[str, Any]) -> None:
+    """Compares two reductions by the options that are for them; the others are refused."""
+    of_labels = ("strata", "groups", "name", "n_rarefied")
+    for option in of_labels:
+        if options[option]:
+            flag = "--rarefied" if option == "n_rarefied" else f"--{option}"
+            raise click.UsageError(f"{flag} is for two labels, not for two reductions: leave it out")
+    chosen = {name: options[name] for name in ("n_permutations", "seed", "activations")}
+    with showing_progress(quiet=page.quiet) as progress:
+        found = both[0].compare_with(both[1], progress=progress, **chosen)
+    page.show_agreement(found)
 
 
 @click.command()

@@ -14,6 +14,7 @@ from llm_mri_store.cli.output import print_rows, say, say_written
 from llm_mri_store.errors import ExportError
 
 if TYPE_CHECKING:
+    from llm_mri_store.api.agreement import AgreementResult
     from llm_mri_store.api.inference_results import (
         ComparisonResult,
         ContrastResult,
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from llm_mri_store.api.reduction import Reduction
     from llm_mri_store.api.table import Table
 
-    Result = ComparisonResult | ContrastResult | EdgeTestResult | InformationResult | LabelContrastResult
+    Result = (
+        AgreementResult
+        | ComparisonResult
+        | ContrastResult
+        | EdgeTestResult
+        | InformationResult
+        | LabelContrastResult
+    )
 
 ROWS: Final = (".csv", ".json", ".parquet")
 CHARTS: Final = (".html", ".svg", ".png")
@@ -44,6 +52,9 @@ _BRIEF: Final = {
     "distances": "distance value value_low value_high by_chance excess rarefied p p_fwe",
     "metrics": "metric value_a value_b difference difference_low difference_high by_chance rarefied_a "
     "rarefied_b p p_fwe",
+    "agreement": "a_layer b_layer ami ami_low ami_high ami_p_fwe cka cka_low cka_high cka_by_chance "
+    "cka_excess cka_p_fwe activation_cka activation_cka_by_chance",
+    "beside": "graph metric value_a value_a_low value_a_high value_b value_b_low value_b_high",
     "information": "layer n_cells information by_chance excess excess_low excess_high excess_share p_fwe "
     "is_peak may_be_peak twin_excess twin_p_fwe also_in_twin",
     "steps": "layer next_layer n_cells information by_chance excess excess_low excess_high p_fwe twin_excess "
@@ -128,6 +139,12 @@ class Page:
         self._show(found, table, brief, chart=lambda: found.reduction.plot.information(found))
         if not self.quiet and found.twin is None and found.facts["n_found"]:
             _say_twin(found.reduction)
+
+    def show_agreement(self, found: AgreementResult) -> None:
+        """A comparison of two reductions."""
+        rows = self.rows or ("layers" if found.n_samples is not None else "metrics")
+        brief = {"layers": "agreement", "metrics": "beside"}.get(rows, "")
+        self._show(found, getattr(found, rows), brief, chart=lambda: found.reduction.plot.agreement(found))
 
     def _show(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -20,7 +20,10 @@ from llm_mri_store.cli.scans import ls, rm, scan, show, verify
 from llm_mri_store.cli.serve import serve
 from llm_mri_store.cli.sites import sites
 from llm_mri_store.cli.sql import sql
-from llm_mri_store.errors import LlmMriError
+from llm_mri_store.errors import LlmMriError, QueryError
+from llm_mri_store.records import visible
+
+_MOST_CHARACTERS: Final = 4000
 
 
 class _Shell(click.Group):
@@ -32,8 +35,11 @@ class _Shell(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except LlmMriError as error:
+        except QueryError as error:
+            # DuckDB's words show the place in the SQL, over several lines.
             fail(str(error))
+        except LlmMriError as error:
+            fail(str(error).replace("\n", "\\n"))
         except BrokenPipeError:
             # The reader of our output has gone (head, less): not an error.
             sys.stderr.close()
@@ -44,7 +50,9 @@ class _Shell(click.Group):
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
     """Says what went wrong on stderr and ends."""
-    click.echo(f"llm-mri: {message}", err=True)
+    words = visible(message)
+    shown = words if len(words) <= _MOST_CHARACTERS else f"{words[:_MOST_CHARACTERS]} ..."
+    click.echo(f"llm-mri: {shown}", err=True)
     sys.exit(code)
 
 

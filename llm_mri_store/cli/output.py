@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records import Progress, ProgressCallback, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,11 +34,14 @@ def print_rows(table: Table, form: str, output: Path | None = None) -> None:
 def print_rich(what: RenderableType) -> None:
     """Prints for people: colour and width by the terminal, plain and unfolded through a pipe."""
     from rich.console import Console
+    from rich.text import Text
 
+    # Labels and names are words, never rich's markup.
+    drawn = Text(visible(what)) if isinstance(what, str) else what
     is_terminal = sys.stdout.isatty()
     Console(
         file=sys.stdout, highlight=False, width=None if is_terminal else 200, soft_wrap=not is_terminal
-    ).print(what, crop=is_terminal)
+    ).print(drawn, crop=is_terminal)
 
 
 def say(message: str) -> None:

@@ -45,7 +45,7 @@ def read_reducers(path: Path) -> dict[int, Reducer]:
     try:
         arrays = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise StoreCorrupt(f"{path} is damaged or missing ({error}); run 'llm-mri verify'") from error
+        raise StoreCorrupt(f"{path} is damaged or missing ({error!s:.200}); run 'llm-mri verify'") from error
     by_layer: dict[int, dict[str, npt.NDArray[np.float64]]] = defaultdict(dict)
     for name, array in arrays.items():
         column, _, part = name.partition(".")

@@ -40,7 +40,7 @@ def find_template(store: StorePaths, name: str, scan: ScanEntry) -> Template:
     """
     scan_name, slash, reduction_name = name.partition("/")
     if not slash:
-        raise InvalidInput(f"a template is named SCAN/REDUCTION, got {name!r}")
+        raise InvalidInput(f"a template is named SCAN/REDUCTION, got {name[:200]!r}")
     of_scan = find_scan(store, scan_name)
     entry = find_reduction(of_scan, reduction_name)
     if entry.record.spec.method == "umap":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.errors import StoreCorrupt, UnknownName
@@ -81,7 +82,7 @@ def activation_parts(scan: ScanEntry, layer: int) -> Iterator[Float32]:
     column = schema.layer_column(layer)
     for chunk in scan.chunks:
         path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
-        vectors = _vectors(path, column)
+        vectors = _vectors(path, column, width=scan.spec.hidden_size)
         if len(vectors) != chunk.n_samples:
             raise StoreCorrupt(f"{path} has {len(vectors)} rows, not {chunk.n_samples}; run 'llm-mri verify'")
         yield vectors
@@ -95,7 +96,8 @@ def stored_points(reduction: ReductionEntry, layer: int) -> Float32:
     """
     if layer not in reduction.layers:
         raise UnknownName("layer", layer, known=reduction.layers, where=f"reduction {reduction.name!r}")
-    return _vectors(reduction.points_file(layer), schema.COORDINATES)
+    width = reduction.record.spec.n_components
+    return _vectors(reduction.points_file(layer), schema.COORDINATES, width=width)
 
 
 def points_by_layer(reduction: ReductionEntry) -> Iterator[tuple[int, Float32]]:
@@ -104,8 +106,12 @@ def points_by_layer(reduction: ReductionEntry) -> Iterator[tuple[int, Float32]]:
         yield layer, stored_points(reduction, layer)
 
 
-def _vectors(path: Path, column: str) -> Float32:
+def _vectors(path: Path, column: str, *, width: int) -> Float32:
     vectors = read_parquet(path, [column])[column].combine_chunks()
-    flat = vectors.values.to_numpy(zero_copy_only=False).reshape(len(vectors), vectors.type.list_size)
+    kind = vectors.type
+    is_list = pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)
+    if not (is_list and kind.list_size == width):
+        raise StoreCorrupt(f"{path} holds {kind}, not vectors of {width} numbers; run 'llm-mri verify'")
+    flat = vectors.values.to_numpy(zero_copy_only=False).reshape(len(vectors), width)
     absent = vectors.is_null().to_numpy(zero_copy_only=False)
     return np.where(absent[:, None], np.float32(np.nan), flat)

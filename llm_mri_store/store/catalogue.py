@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
 DESKTOP_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What desktops leave in folders they have shown."""
 
+_MOST_OF_ANYTHING: Final = 2**48
 _VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "pyarrow", "numpy", "scipy")
 
 
@@ -180,12 +182,24 @@ def find_scan(store: StorePaths, name: str) -> ScanEntry:
 
 
 def _refuse_absurd(spec: ScanSpec, path: Path) -> None:
-    """Refuses numbers that no scan has, which a damaged or edited record may hold."""
-    if min(spec.n_samples, spec.chunk_samples, spec.hidden_size, 1 + min(spec.layers, default=-1)) < 1:
+    if not is_possible(spec):
         raise StoreCorrupt(
             f"{path} is damaged: no scan has such samples, chunks, layers or width; restore it (what else is "
             "damaged: 'llm-mri verify')"
         )
+
+
+def is_possible(spec: ScanSpec) -> bool:
+    """True when a scan can have such numbers; a damaged or edited record may hold any."""
+    least = min(spec.n_samples, spec.chunk_samples, spec.hidden_size, 1 + min(spec.layers, default=-1))
+    most = max(spec.n_samples, spec.chunk_samples, spec.hidden_size, *spec.layers, *spec.chunk_ends, 0)
+    ends = (0, *spec.chunk_ends)
+    return (
+        least >= 1
+        and most <= _MOST_OF_ANYTHING
+        and all(one < other for one, other in pairwise(ends))
+        and (ends[-1] == spec.n_samples or not spec.chunk_ends)
+    )
 
 
 def _read_chunk(folder: Path) -> ChunkRecord:
@@ -210,12 +224,22 @@ def find_reduction(scan: ScanEntry, name: str) -> ReductionEntry:
         raise UnknownName("reduction", name, known=names, where=f"scan {scan.name!r}")
     folder = scan.paths.reduction(name)
     record = read_json(folder / schema.REDUCTION_FILE, ReductionRecord)
-    if not record.layers or record.spec.n_components < 1:
+    if not _is_possible_reduction(record):
         raise StoreCorrupt(
-            f"{folder / schema.REDUCTION_FILE} is damaged: it names no points; restore it, or run 'llm-mri "
-            "repair'"
+            f"{folder / schema.REDUCTION_FILE} is damaged: it names no points, or no such grid; restore it, "
+            "or run 'llm-mri repair'"
         )
     return ReductionEntry(name, folder, record)
+
+
+def _is_possible_reduction(record: ReductionRecord) -> bool:
+    """True when it names points, and as many bin edges as its grid needs: a query counts over all cells."""
+    n_edges = 0 if record.spec.grid is None else record.spec.grid + 1
+    return (
+        bool(record.layers)
+        and 1 <= record.spec.n_components <= _MOST_OF_ANYTHING
+        and all({len(one.edges_x), len(one.edges_y)} == {n_edges} for one in record.layers)
+    )
 
 
 def begin_scan(

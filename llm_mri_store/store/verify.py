@@ -25,7 +25,7 @@ from llm_mri_store.records import (
     result_source,
     scan_identity,
 )
-from llm_mri_store.store.catalogue import DESKTOP_FILES
+from llm_mri_store.store.catalogue import DESKTOP_FILES, is_possible
 from llm_mri_store.store.files import is_sealed, read_json, read_parquet, sha256_of
 from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
 
@@ -34,6 +34,7 @@ RecordT = TypeVar("RecordT")
 Found = tuple[str, str, str | None]
 """Where, what, and the part of the store that is lost by it (``Problem``)."""
 
+_MOST_MISSING: Final = 10_000
 _STRANGE: Final = "this is no part of what was committed; move it elsewhere"
 
 
@@ -118,6 +119,8 @@ def _scan_problems(paths: ScanPaths) -> list[Found]:
         return problems
     if record.identity != scan_identity(record.spec):
         return [*problems, (str(paths.record), "its identity is not that of its inputs", None)]
+    if not is_possible(record.spec):
+        return [*problems, (str(paths.record), "no scan has such samples, chunks, layers or width", None)]
     chunks = _all_chunks(paths, record.spec, problems)
     whole = chunks if len(chunks) == record.spec.n_chunks else None
     _check_results(paths.results(), None if whole is None else result_source(tuple(whole), None), problems)
@@ -136,22 +139,35 @@ def _scan_problems(paths: ScanPaths) -> list[Found]:
 def _all_chunks(paths: ScanPaths, spec: ScanSpec, problems: list[Found]) -> list[ChunkRecord]:
     """Records of the chunks that can be read."""
     found = set(_listing(paths.chunks))
-    expected = [schema.chunk_folder(index) for index in range(spec.n_chunks)]
-    for name in sorted(found.difference(expected)):
+    indices = sorted(index for name in found if (index := _chunk_index(name)) in range(spec.n_chunks))
+    for name in sorted(found.difference(map(schema.chunk_folder, indices))):
         what = "no chunk of this scan has this name; move it elsewhere"
         problems.append((str(paths.chunks / name), what, None))
-    last = max((index for index, name in enumerate(expected) if name in found), default=-1)
     chunks: list[ChunkRecord] = []
-    for index, name in enumerate(expected[: last + 1]):
-        if name in found:
-            record = _check_chunk(paths.chunks / name, index, spec, problems)
-            chunks += [record] if record is not None else []
-        else:
-            what = (
-                "this chunk is missing while later ones are there; run the scan command again to make it anew"
-            )
-            problems.append((str(paths.chunks / name), what, None))
+    following = 0
+    for index in indices:
+        problems += _gap(paths, range(following, index))
+        record = _check_chunk(paths.chunk(index), index, spec, problems)
+        chunks += [record] if record is not None else []
+        following = index + 1
     return chunks
+
+
+def _chunk_index(name: str) -> int:
+    """The chunk whose folder has this name; -1 where none has."""
+    index = int(name) if name.isdecimal() else -1
+    return index if schema.chunk_folder(index) == name else -1
+
+
+def _gap(paths: ScanPaths, missing: range) -> Iterator[Found]:
+    """Chunks that are missing before one that is there; a gap that only a hostile folder makes is one."""
+    way_out = "missing while later ones are there; run the scan command again to make"
+    if len(missing) > _MOST_MISSING:
+        what = f"this chunk and the {len(missing) - 1:,} behind it are {way_out} them anew"
+        yield str(paths.chunk(missing.start)), what, None
+    else:
+        for index in missing:
+            yield str(paths.chunk(index)), f"this chunk is {way_out} it anew", None
 
 
 def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]) -> ChunkRecord | None:
@@ -167,7 +183,7 @@ def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]
     problems += damaged
     if not damaged:
         for name in (schema.SAMPLES_FILE, schema.ACTIVATIONS_FILE):
-            problems += _row_problems(folder / name, np.arange(ids.start, ids.stop), part=folder)
+            problems += _row_problems(folder / name, ids, part=folder)
     return record
 
 
@@ -185,7 +201,7 @@ def _check_reduction(
     problems += damaged
     for one in () if damaged else record.layers:
         file = folder / schema.POINTS_FOLDER / schema.points_file(one.layer)
-        problems += _row_problems(file, np.arange(spec.n_samples), part=folder)
+        problems += _row_problems(file, range(spec.n_samples), part=folder)
     return record
 
 
@@ -235,7 +251,13 @@ def _file_problems(
     for name, digest in digests.items():
         path = folder / name
         try:
-            if sha256_of(path) != digest:
+            if not _is_own(folder, path):
+                yield (
+                    str(folder / record_name),
+                    f"it names {name[:80]!r}, which is no file of its own",
+                    str(folder),
+                )
+            elif sha256_of(path) != digest:
                 yield (
                     str(path),
                     "the file is damaged: its bytes are not those that were committed (sha256 differs)",
@@ -254,11 +276,20 @@ def _file_problems(
             yield str(path), _STRANGE, None
 
 
-def _row_problems(path: Path, sample_ids: np.ndarray, *, part: Path) -> Iterator[Found]:
+def _is_own(folder: Path, path: Path) -> bool:
+    """True for a plain file below the folder, or none: a hostile record may name a device, or any file."""
+    return path.resolve().is_relative_to(folder.resolve()) and (path.is_file() or not path.exists())
+
+
+def _row_problems(path: Path, sample_ids: range, *, part: Path) -> Iterator[Found]:
     try:
         table = read_parquet(path, [schema.SAMPLE_ID])
     except (StoreCorrupt, pa.ArrowException) as error:
         yield str(path), str(error), str(part)
         return
-    if not np.array_equal(table[schema.SAMPLE_ID].to_numpy(), sample_ids):
+    found = table[schema.SAMPLE_ID].to_numpy()
+    # The lengths first: a hostile record may name more samples than memory holds.
+    if len(found) != len(sample_ids) or not np.array_equal(
+        found, np.arange(sample_ids.start, sample_ids.stop)
+    ):
         yield str(path), f"its samples are not {sample_ids[0]}-{sample_ids[-1]} in order", str(part)

@@ -394,6 +394,7 @@ def test_every_work_that_a_paragraph_cites_stands_at_its_end(sky, root):
     paragraphs += [
         sky.edge_tests("a", **FEW).methods(),
         sky.contrast("a", "b", groups="source", **FEW).methods(),
+        sky.compare_with(sky, n_permutations=19, activations=True).methods(),
     ]
     cited = set()
     for paragraph in paragraphs:

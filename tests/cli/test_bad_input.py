@@ -244,3 +244,28 @@ def test_a_full_disk(tiny_bert, tiny_corpus, tmp_path):
     assert not list(store.glob("scans/full/reductions/*"))
     assert shell("reduce", "full", "--store", store).exit_code == 0
     assert shell("verify", "--store", store).exit_code == 0
+
+
+def test_words_of_others_reach_the_terminal_spelled_out(tiny_store):
+    words = refused("heatmap", "tiny", "--label", "\x1b]0;title\x07\u202e", "--store", tiny_store)
+    assert "\x1b" not in words
+    assert "\u202e" not in words
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "~nobody-of-this-name"])
+def test_a_path_that_cannot_be_looked_for(scan_refused, corpus, name):
+    assert "no corpus at" in scan_refused(name)
+    scan_refused(corpus(GOOD), model=name)
+
+
+def test_a_corpus_nested_too_deeply(scan_refused, tmp_path):
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000 + "\n")
+    (tmp_path / "deeper.jsonl").write_text('{"text": ' + "[" * 100_000 + "\n")
+    for name in ("deep.jsonl", "deeper.jsonl"):
+        assert "JSON object" in scan_refused(tmp_path / name)
+
+
+def test_a_table_whose_headers_look_like_markup(tiny_store):
+    ran = shell("sql", 'SELECT 1 AS "[/] [bold]x"', "--scan", "tiny", "--store", tiny_store)
+    assert ran.exit_code == 0
+    assert "[/] [bold]x" in ran.stdout

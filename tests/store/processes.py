@@ -73,6 +73,28 @@ def scan(say, root: Path, model: Path, corpus: Path, name: str, chunk_samples: i
     )
 
 
+def scan_insisting(say, root: Path, model: Path, corpus: Path, name: str, chunk_samples: int) -> None:
+    """Scans in this process, again and again while another process writes the scan; a minute at most."""
+    from llm_mri_store.errors import StoreBusy
+
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return scan(lambda _: None, root, model, corpus, name, chunk_samples)
+        except StoreBusy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+def reduce(say, root: Path, name: str) -> None:
+    """Reduces a scan in this process."""
+    from llm_mri_store import Store
+
+    say("ready")
+    Store(root).scans[name].reduce("pca", grid=4)
+
+
 def hold_lock(say, root: Path, name: str) -> None:
     """Holds a scan's lock until killed, with a file in its staging."""
     from llm_mri_store.store.lock import scan_lock

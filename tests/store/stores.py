@@ -73,7 +73,7 @@ def write_scan(
 ) -> StorePaths:
     """A scan whose activations are ``vectors`` (samples, layers, width), those of ``present`` status.
 
-    Fields of its spec may be given: ``random_weights=0``.
+    Fields of its spec may be given: ``random_weights=0``. Chunks that are there already stay as they are.
     """
     n = len(labels)
     if vectors is None:
@@ -89,6 +89,8 @@ def write_scan(
     with scan_lock(store, name) as staging:
         begin_scan(store, name, spec, staging=staging, notes=())
         for index in range(spec.n_chunks if n_chunks is None else n_chunks):
+            if store.scan(name).chunk(index).exists():
+                continue
             ids = spec.chunk_range(index)
             part = slice(ids.start, ids.stop)
             samples = pa.table(
