@@ -33,8 +33,11 @@ def text_samples(ids: range, corpus: Corpus, chunk: ChunkTexts, vectors: Float32
     n_tokens[chunk.readable] = [text.n_tokens for text in chunk.encoded]
     truncated = np.zeros(len(ids), dtype=np.bool_)
     truncated[chunk.readable] = [text.is_truncated for text in chunk.encoded]
-    every = np.full((len(ids), *vectors.shape[1:]), np.nan, dtype=np.float32)
-    every[chunk.readable] = vectors
+    if len(vectors) == len(ids):
+        every = vectors
+    else:
+        every = np.full((len(ids), *vectors.shape[1:]), np.nan, dtype=np.float32)
+        every[chunk.readable] = vectors
     is_there = has_vector(every)
     status = [corpus.status[id_] for id_ in ids]
     for place in chunk.readable:

@@ -92,6 +92,7 @@ def _run(
             if written is not None:
                 written.result()  # at most one chunk waits to be written; its failure ends the scan
             written = writer.submit(write_chunk, plan, store, chunk, vectors, staging)
+            del chunk, vectors  # the writer has them; they go as soon as it is done
             if done == 0 and len(work) > 1:
                 _LOGGER.info(
                     "after the first of %d chunks: %s tokens/s, about %s left",
