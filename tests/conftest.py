@@ -14,6 +14,8 @@ import pytest
 
 from tests.models import save_tiny_bert, save_tiny_gpt2
 
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WORDS = "river stone cloud engine paper garden window signal copper thunder harvest lantern".split()
 
 
@@ -89,3 +91,16 @@ def demo(tmp_path_factory):
     from llm_mri_store.api.demo import run_demo
 
     return run_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium, running: one for all tests of a process; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip("no chromium is installed on this machine")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield running
+        running.close()

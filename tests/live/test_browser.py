@@ -6,7 +6,6 @@ import pytest
 
 from llm_mri_store import Store
 from tests.live.server import serving
-from tests.report.conftest import browser  # noqa: F401 - the fixture
 from tests.store.stores import write_reduction, write_scan
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -27,7 +26,7 @@ def store(tmp_path):
     return store
 
 
-def test_a_cell_lists_exactly_the_texts_of_sql_and_only_the_server_is_asked(store, browser):  # noqa: F811
+def test_a_cell_lists_exactly_the_texts_of_sql_and_only_the_server_is_asked(store, browser):
     reduction = Store(store.root).reduction()
     rows = reduction.ask("cell_texts", layer=1, cell_x=2, cell_y=1, limit=1000).rows()
     assert len(rows) > 60
