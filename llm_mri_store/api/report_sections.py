@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
+from llm_mri_store.api.explorer import explorer_data, refuse_no_grid
 from llm_mri_store.api.report_request import tried_section
-from llm_mri_store.errors import ReductionError
 from llm_mri_store.records import span_words
 from llm_mri_store.report.content import Block, Chart, Explorer, Facts, Paragraphs, Remarks, Rows, Section
 
@@ -89,9 +89,7 @@ def explorer_section(request: ReportRequest, explorer: ExplorerData | None) -> S
     """The linked views."""
 
     def views() -> Iterator[Block]:
-        from llm_mri_store.api.explorer import explorer_data
-
-        _refuse_without_grid(request)
+        refuse_no_grid(request.reduction)
         data = explorer if explorer is not None else explorer_data(request.reduction)
         request.terms.update(data.terms)
         n_shown = data.texts.num_rows
@@ -119,7 +117,7 @@ def layers_section(request: ReportRequest) -> Section:
     reduction = request.reduction
 
     def maps() -> Iterator[Block]:
-        _refuse_without_grid(request)
+        refuse_no_grid(request.reduction)
         grid = reduction.spec.grid or 1
         most = max(1, MOST_MAP_CELLS // (grid * grid * len(reduction.layers)))
         labels, note = request.chosen_labels(most)
@@ -131,7 +129,7 @@ def layers_section(request: ReportRequest) -> Section:
         )
 
     def table() -> Iterator[Block]:
-        _refuse_without_grid(request)
+        refuse_no_grid(request.reduction)
         columns = ["layer", "explained", "n_cells_used", "largest_share", "evenness", "n_clipped"]
         yield Rows(
             table=reduction.map_quality().arrow.select(columns),
@@ -270,11 +268,3 @@ def quality_section(request: ReportRequest) -> Section:
         title="How good each layer's activations are",
         short="Quality",
     )
-
-
-def _refuse_without_grid(request: ReportRequest) -> None:
-    if request.reduction.spec.grid is None:
-        raise ReductionError(
-            f"reduction {request.reduction.name!r} has {request.reduction.spec.n_components} components and "
-            "no grid, so there is no map of cells"
-        )
