@@ -14,7 +14,7 @@ from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput, ReductionError, StoreCorrupt, UnknownName
 from llm_mri_store.schema import Status
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
-from llm_mri_store.store.files import read_parquet
+from llm_mri_store.store.tables import points_table, samples_table
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -154,9 +154,7 @@ def read_cells(
 
 def _read_samples(scan: ScanEntry, columns: Sequence[str]) -> pa.Table:
     names = list(dict.fromkeys([schema.SAMPLE_ID, *columns]))
-    tables = [
-        read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, names) for chunk in scan.chunks
-    ]
+    tables = [samples_table(scan, chunk, names) for chunk in scan.chunks]
     if not tables:
         raise StoreCorrupt(f"scan {scan.name!r} has a reduction and no chunk; run 'llm-mri verify'")
     return pa.concat_tables(tables).select(names)
@@ -164,13 +162,14 @@ def _read_samples(scan: ScanEntry, columns: Sequence[str]) -> pa.Table:
 
 def _positions(reduction: ReductionEntry, samples: pa.Table) -> Int64:
     """Row of the samples table that each point belongs to, int64 (n_points,)."""
-    path = reduction.points_file(reduction.layers[0])
-    with_point = read_parquet(path, [schema.SAMPLE_ID])[schema.SAMPLE_ID].to_numpy()
+    first = reduction.layers[0]
+    with_point = points_table(reduction, first, [schema.SAMPLE_ID])[schema.SAMPLE_ID].to_numpy()
     stored = samples[schema.SAMPLE_ID].to_numpy()
     if np.array_equal(with_point, stored[: len(with_point)]):
         return np.arange(len(with_point), dtype=np.int64)
     positions = np.searchsorted(stored, with_point)
     if not np.array_equal(stored[np.minimum(positions, len(stored) - 1)], with_point):
+        path = reduction.points_file(first)
         raise StoreCorrupt(f"{path} holds points of samples that the scan lacks; run 'llm-mri verify'")
     found: Int64 = positions.astype(np.int64)
     return found
@@ -178,9 +177,9 @@ def _positions(reduction: ReductionEntry, samples: pa.Table) -> Int64:
 
 def _layer_codes(reduction: ReductionEntry, layer: int, *, grid: int, n_points: int) -> Int32:
     """Cell codes of a layer's points, int32 (n_points,); negative where a sample has no cell."""
-    path = reduction.points_file(layer)
-    table = read_parquet(path, [schema.CELL_X, schema.CELL_Y])
+    table = points_table(reduction, layer, [schema.CELL_X, schema.CELL_Y])
     if table.num_rows != n_points:
+        path = reduction.points_file(layer)
         raise StoreCorrupt(
             f"{path} holds {table.num_rows} points and another layer {n_points}; run 'llm-mri verify'"
         )

@@ -14,7 +14,7 @@ from llm_mri_store.analysis.kept_results import Place
 from llm_mri_store.errors import InvalidInput, StoreCorrupt
 from llm_mri_store.store.arrays import stored_points
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
-from llm_mri_store.store.files import read_parquet
+from llm_mri_store.store.tables import points_table, samples_table
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -120,25 +120,22 @@ def matched_points(reduction: ReductionEntry, layer: int, sample_ids: Int64) -> 
     Raises:
         StoreCorrupt: a sample has a point at one layer and none at this.
     """
-    path = reduction.points_file(layer)
-    stored = read_parquet(path, [schema.SAMPLE_ID])[schema.SAMPLE_ID].to_numpy()
+    stored = points_table(reduction, layer, [schema.SAMPLE_ID])[schema.SAMPLE_ID].to_numpy()
     place = np.minimum(np.searchsorted(stored, sample_ids), len(stored) - 1)
     points = stored_points(reduction, layer)[place].astype(np.float64)
     if not np.array_equal(stored[place], sample_ids) or not np.isfinite(points).all():
+        path = reduction.points_file(layer)
         raise StoreCorrupt(f"{path} lacks the point of a sample that others have; run 'llm-mri verify'")
     return points
 
 
 def _with_point(reduction: ReductionEntry) -> Int64:
     layer = reduction.layers[0]
-    ids = read_parquet(reduction.points_file(layer), [schema.SAMPLE_ID])[schema.SAMPLE_ID].to_numpy()
+    ids = points_table(reduction, layer, [schema.SAMPLE_ID])[schema.SAMPLE_ID].to_numpy()
     found: Int64 = ids[~np.isnan(stored_points(reduction, layer)).any(axis=1)].astype(np.int64)
     return found
 
 
 def _columns(scan: ScanEntry, columns: Sequence[str]) -> pa.Table:
-    tables = [
-        read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, list(columns))
-        for chunk in scan.chunks
-    ]
+    tables = [samples_table(scan, chunk, columns) for chunk in scan.chunks]
     return pa.concat_tables(tables).select(list(columns))

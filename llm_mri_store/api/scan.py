@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from llm_mri_store import schema
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.table import Table
 from llm_mri_store.records import (
@@ -21,9 +20,9 @@ from llm_mri_store.records import (
     span_words,
 )
 from llm_mri_store.store import catalogue
-from llm_mri_store.store.files import read_parquet
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.selection import select
+from llm_mri_store.store.tables import samples_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +100,7 @@ class Scan:
         import pyarrow as pa
 
         entry = self._entry()
-        parts = [read_parquet(entry.paths.chunk(chunk.index) / schema.SAMPLES_FILE) for chunk in entry.chunks]
-        return Table(pa.concat_tables(parts))
+        return Table(pa.concat_tables(samples_table(entry, chunk) for chunk in entry.chunks))
 
     def activations(self, layer: int) -> npt.NDArray[np.float32]:
         """The pooled activations of a layer, float32 (samples, hidden); NaN where a sample has none.

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_mri_store import schema
-from llm_mri_store.errors import ReductionError, StoreCorrupt
+from llm_mri_store.errors import ReductionError
 from llm_mri_store.reduction.layers import LayerActivations
 from llm_mri_store.reduction.reducers import Float32
-from llm_mri_store.store.arrays import is_ok
+from llm_mri_store.store.arrays import activation_parts, is_ok
 from llm_mri_store.store.catalogue import ScanEntry
-from llm_mri_store.store.files import read_parquet
 
 
 def refuse_unreducible(scan: ScanEntry) -> None:
@@ -58,12 +57,5 @@ def layer_activations(scan: ScanEntry, layer: int, chosen: npt.NDArray[np.bool_]
 
 
 def _read_parts(scan: ScanEntry, layer: int, chosen: npt.NDArray[np.bool_]) -> Iterator[Float32]:
-    column = schema.layer_column(layer)
-    for chunk in scan.chunks:
-        path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
-        vectors = read_parquet(path, [column])[column].combine_chunks()
-        if len(vectors) != chunk.n_samples:
-            raise StoreCorrupt(f"{path} has {len(vectors)} rows, not {chunk.n_samples}; run 'llm-mri verify'")
-        flat = vectors.values.to_numpy(zero_copy_only=False)
-        ids = slice(chunk.first_sample, chunk.first_sample + chunk.n_samples)
-        yield flat.reshape(chunk.n_samples, scan.spec.hidden_size)[chosen[ids]]
+    for chunk, vectors in zip(scan.chunks, activation_parts(scan, layer), strict=True):
+        yield vectors[chosen[chunk.first_sample : chunk.first_sample + chunk.n_samples]]

@@ -14,7 +14,7 @@ from llm_mri_store import schema
 from llm_mri_store.errors import StoreCorrupt, UnknownName
 from llm_mri_store.schema import Status
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
-from llm_mri_store.store.files import read_parquet
+from llm_mri_store.store.tables import activations_column, points_table, samples_table
 
 Float32 = npt.NDArray[np.float32]
 
@@ -30,8 +30,7 @@ def sample_column(scan: ScanEntry, column: str) -> list[object]:
         raise UnknownName("column", column, known=known, where=f"scan {scan.name!r}")
     values: list[object] = []
     for chunk in scan.chunks:
-        table = read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, [column])
-        values += table[column].to_pylist()
+        values += samples_table(scan, chunk, [column])[column].to_pylist()
     return values
 
 
@@ -51,7 +50,7 @@ def sample_values(scan: ScanEntry, column: str, sample_ids: Sequence[int]) -> li
         ids = range(chunk.first_sample, chunk.first_sample + chunk.n_samples)
         first, end = bisect_left(sample_ids, ids.start), bisect_left(sample_ids, ids.stop)
         if first < end:
-            table = read_parquet(scan.paths.chunk(chunk.index) / schema.SAMPLES_FILE, [column])
+            table = samples_table(scan, chunk, [column])
             values += table[column].take([one - ids.start for one in sample_ids[first:end]]).to_pylist()
     return values
 
@@ -79,13 +78,9 @@ def activation_parts(scan: ScanEntry, layer: int) -> Iterator[Float32]:
     """
     if layer not in scan.spec.layers:
         raise UnknownName("layer", layer, known=scan.spec.layers, where=f"scan {scan.name!r}")
-    column = schema.layer_column(layer)
     for chunk in scan.chunks:
         path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
-        vectors = _vectors(path, column, width=scan.spec.hidden_size)
-        if len(vectors) != chunk.n_samples:
-            raise StoreCorrupt(f"{path} has {len(vectors)} rows, not {chunk.n_samples}; run 'llm-mri verify'")
-        yield vectors
+        yield _vectors(activations_column(scan, chunk, layer), path, width=scan.spec.hidden_size)
 
 
 def stored_points(reduction: ReductionEntry, layer: int) -> Float32:
@@ -97,7 +92,8 @@ def stored_points(reduction: ReductionEntry, layer: int) -> Float32:
     if layer not in reduction.layers:
         raise UnknownName("layer", layer, known=reduction.layers, where=f"reduction {reduction.name!r}")
     width = reduction.record.spec.n_components
-    return _vectors(reduction.points_file(layer), schema.COORDINATES, width=width)
+    coordinates = points_table(reduction, layer, [schema.COORDINATES])[schema.COORDINATES]
+    return _vectors(coordinates, reduction.points_file(layer), width=width)
 
 
 def points_by_layer(reduction: ReductionEntry) -> Iterator[tuple[int, Float32]]:
@@ -106,8 +102,9 @@ def points_by_layer(reduction: ReductionEntry) -> Iterator[tuple[int, Float32]]:
         yield layer, stored_points(reduction, layer)
 
 
-def _vectors(path: Path, column: str, *, width: int) -> Float32:
-    vectors = read_parquet(path, [column])[column].combine_chunks()
+def _vectors(column: pa.ChunkedArray, path: Path, *, width: int) -> Float32:
+    """A column of vectors that was read from a file, float32 (rows, width); NaN where it is null."""
+    vectors = column.combine_chunks()
     kind = vectors.type
     is_list = pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)
     if not (is_list and kind.list_size == width):

@@ -59,7 +59,8 @@ def open_store(root: Path) -> StorePaths:
     with reading(root):
         if not store.record.is_file():
             raise StoreCorrupt(_why_no_store(store))
-    read_json(store.record, StoreRecord)
+    # A lost one is written anew by hand.
+    read_json(store.record, StoreRecord, may_lack_digest=True)
     return store
 
 
@@ -102,22 +103,23 @@ def _is_stranger(path: Path) -> bool:
 
 def scan_names(store: StorePaths) -> tuple[str, ...]:
     """Names of the scans, sorted."""
-    return named_folders(store.scans, schema.SCAN_FILE)
+    return named_folders(store.scans)
 
 
 def reduction_names(scan: ScanPaths) -> tuple[str, ...]:
     """Names of a scan's reductions, sorted."""
-    return named_folders(scan.reductions, schema.REDUCTION_FILE)
+    return named_folders(scan.reductions)
 
 
-def named_folders(parent: Path, record: str) -> tuple[str, ...]:
-    """Folders that hold a record and have a name it may have, sorted; a copy called ``news (2)`` is none."""
+def named_folders(parent: Path) -> tuple[str, ...]:
+    """Folders with a name that a part of a store may have, sorted; a copy called ``news (2)`` is none.
+
+    One without its record counts: it was committed with one, so that reading it says what is lost.
+    """
     with reading(parent):
         if not parent.is_dir():
             return ()
-        return tuple(
-            sorted(path.name for path in parent.iterdir() if is_name(path.name) and (path / record).is_file())
-        )
+        return tuple(sorted(path.name for path in parent.iterdir() if is_name(path.name) and path.is_dir()))
 
 
 @dataclass(frozen=True, slots=True)

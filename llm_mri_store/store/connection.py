@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -17,13 +16,12 @@ from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
 from llm_mri_store.store.clock import Clock, stopped_by
 from llm_mri_store.store.metadata import layer_rows, result_rows, store_rows
 from llm_mri_store.store.queries import table_statements, view_statements
+from llm_mri_store.store.relations import Relation, arrow_dataset, parquet_files
 from llm_mri_store.store.selection import Opened, Selection
+from llm_mri_store.store.tables import refuse_damaged
 
 Value = str | int | float | bool | None | Sequence[str]
 """What a query's parameter may be."""
-
-Relation = Callable[[duckdb.DuckDBPyConnection, Sequence[Path], pa.Schema | None], duckdb.DuckDBPyRelation]
-"""Makes a relation over Parquet files of one table; where their schema is given they need not be opened."""
 
 _TAKEN_SCHEMAS: Final = frozenset({"main", "memory", "temp", "system", "pg_catalog", "information_schema"})
 
@@ -53,19 +51,14 @@ def connect(
         keep_terms: take every text apart once and for all, where several queries will ask for its words.
 
     Raises:
-        StoreCorrupt: a Parquet file cannot be read.
+        StoreCorrupt: a file that it reads is damaged or missing.
     """
+    refuse_damaged(selection, query)
     with translated_errors(selection.absent, reads_files=True):
-        con = open_connection(selection, _parquet_files, query=query)
+        con = open_connection(selection, parquet_files, query=query)
         if keep_terms:
             con.execute(f"CREATE TEMP TABLE {schema.TERMS_VIEW} AS FROM {schema.TERMS_VIEW}")
         return con
-
-
-def _parquet_files(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Path], _: pa.Schema | None
-) -> duckdb.DuckDBPyRelation:
-    return con.read_parquet([str(path) for path in files], hive_partitioning=False)
 
 
 def open_connection(
@@ -180,7 +173,7 @@ def _bind_scan(con: duckdb.DuckDBPyConnection, opened: Opened, relation: Relatio
     if _names(query, schema.TERMS_VIEW):
         con.execute(views[schema.TERMS_VIEW])
     if _names(query, schema.ACTIVATIONS_VIEW):
-        wide = relation(con, [folder / schema.ACTIVATIONS_FILE for folder in folders], None)
+        wide = arrow_dataset(con, [folder / schema.ACTIVATIONS_FILE for folder in folders])
         _long_activations(wide, scan).create_view("stored_activations")
         con.execute(views[schema.ACTIVATIONS_VIEW])
     _bind_results(con, opened, relation, query)
@@ -255,7 +248,7 @@ def fetch(
     Raises:
         QueryError: the SQL is wrong.
         QueryTimeout: the clock stopped it.
-        StoreCorrupt: a Parquet file cannot be read.
+        StoreCorrupt: a file that it reads is damaged or missing.
     """
     con = connect(selection, query=query)
     try:
@@ -275,7 +268,7 @@ def fetch_each(
 
     Raises:
         QueryError: the SQL is wrong.
-        StoreCorrupt: a Parquet file cannot be read.
+        StoreCorrupt: a file that it reads is damaged or missing.
     """
     con = connect(selection, query=query, keep_terms=_names(query, schema.TERMS_VIEW))
     try:

@@ -86,16 +86,6 @@ def sealed_json(record: object) -> bytes:
     return to_json({**fields, _DIGEST: _fields_digest(fields)})
 
 
-def is_sealed(path: Path) -> bool:
-    """True when a record's JSON file holds what was committed: its fields have the digest it names.
-
-    The file must be one that ``read_json`` reads.
-    """
-    fields: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-    recorded = fields.pop(_DIGEST, None)
-    return bool(recorded == _fields_digest(fields))
-
-
 def _fields_digest(fields: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
 
@@ -105,20 +95,34 @@ def write_json(path: Path, record: object) -> None:
     path.write_bytes(sealed_json(record))
 
 
-def read_json(path: Path, record_type: type[RecordT]) -> RecordT:
-    """Reads a record's JSON file. That it is as it was committed is for ``verify`` to see.
+def read_json(path: Path, record_type: type[RecordT], *, may_lack_digest: bool = False) -> RecordT:
+    """Reads a record's JSON file, which must be as it was committed.
+
+    Args:
+        path: the file.
+        record_type: the record it holds.
+        may_lack_digest: take one that was written by hand, without a digest.
 
     Raises:
-        StoreCorrupt: it is missing or malformed.
+        StoreCorrupt: it is missing, malformed, or not what its digest is of.
+        StoreTooNew: a later version wrote it.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise StoreCorrupt(f"{path} cannot be read: {error.strerror}; run 'llm-mri verify'") from error
     try:
-        return from_json(content, record_type, where=str(path))
+        record = from_json(content, record_type, where=str(path))
+        fields: dict[str, Any] = msgspec.json.decode(content)
     except (UnicodeDecodeError, RecursionError) as error:
         raise StoreCorrupt(f"{path} is damaged: {error}; restore it, or run 'llm-mri repair'") from error
+    if may_lack_digest and _DIGEST not in fields:
+        return record
+    if fields.pop(_DIGEST, None) != _fields_digest(fields):
+        raise StoreCorrupt(
+            f"{path} was changed after its commit (its digest differs); restore it, or run 'llm-mri repair'"
+        )
+    return record
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

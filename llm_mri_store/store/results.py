@@ -18,6 +18,7 @@ from llm_mri_store.store.catalogue import (
     refuse_missing,
 )
 from llm_mri_store.store.commit import remove_folder
+from llm_mri_store.store.digests import refuse_changed
 from llm_mri_store.store.files import read_json, read_parquet
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths, check_name
@@ -48,6 +49,10 @@ class ResultEntry:
         """Parquet file of its rows of one table."""
         return self.folder / schema.result_table_file(table)
 
+    def digest(self, table: str) -> str | None:
+        """Digest that this file was committed with; None where no record says so."""
+        return None if self.record is None else self.record.files.get(schema.result_table_file(table))
+
 
 def find_results(scan: ScanEntry, reduction: ReductionEntry | None = None) -> tuple[ResultEntry, ...]:
     """Every result made of a scan itself, or of one of its reductions, by kind and name.
@@ -61,7 +66,7 @@ def find_results(scan: ScanEntry, reduction: ReductionEntry | None = None) -> tu
     return tuple(
         _read_entry(folder / kind / name, scan.name, of_name, source)
         for kind in sorted(schema.RESULT_KINDS)
-        for name in named_folders(folder / kind, schema.RESULT_FILE)
+        for name in named_folders(folder / kind)
     )
 
 
@@ -183,6 +188,7 @@ def read_result(result: ResultEntry, table: str) -> pa.Table:
     known = schema.RESULT_KINDS[result.kind].tables
     if table not in known:
         raise UnknownName("table", table, known=known, where=f"results of kind {result.kind!r}")
+    refuse_changed({result.file(table): result.digest(table)})
     return read_parquet(result.file(table)).drop_columns([schema.RESULT])
 
 

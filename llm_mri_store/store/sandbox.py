@@ -12,9 +12,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import duckdb
@@ -24,13 +22,14 @@ from llm_mri_store.errors import (
     InvalidInput,
     QueryError,
     QueryForbidden,
-    StoreCorrupt,
     UnknownName,
 )
 from llm_mri_store.store.border import translated_errors
 from llm_mri_store.store.clock import Clock, stopped_by
 from llm_mri_store.store.connection import Value, open_connection
+from llm_mri_store.store.relations import arrow_dataset
 from llm_mri_store.store.selection import Selection
+from llm_mri_store.store.tables import refuse_damaged
 
 _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _TABLE_FUNCTIONS: Final = frozenset(
@@ -69,11 +68,12 @@ def run(
             extension or a setting.
         QueryTimeout: it ran longer than ``timeout_s``.
         QueryError: DuckDB refuses it for another reason, or its result is larger than 2 GiB.
-        StoreCorrupt: a file of the store cannot be read.
+        StoreCorrupt: a file that it reads is damaged or missing.
     """
     if not timeout_s > 0:
         raise InvalidInput(f"the timeout must be a positive number of seconds, got {timeout_s}")
     values = dict(parameters or {})
+    refuse_damaged(selection, query)
     # Spilling still works with file access switched off; its folder is ours alone (mode 0700).
     with tempfile.TemporaryDirectory(prefix="llm-mri-") as spill:
         config = {
@@ -83,7 +83,7 @@ def run(
             "allow_persistent_secrets": "false",
         }
         with translated_errors(selection.absent, reads_files=False):
-            con = open_connection(selection, _arrow_dataset, config)
+            con = open_connection(selection, arrow_dataset, config)
             try:
                 con.execute("SET enable_external_access = false")
                 con.execute("SET lock_configuration = true")
@@ -91,25 +91,6 @@ def run(
                     return _fetch(con, _checked(con, query, values), values)
             finally:
                 con.close()
-
-
-def _arrow_dataset(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Path], declared: pa.Schema | None
-) -> duckdb.DuckDBPyRelation:
-    import pyarrow.dataset as ds
-
-    # Arrow checks each page it reads against the checksum that was written with it.
-    checks = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-    form = ds.ParquetFileFormat(default_fragment_scan_options=checks)
-    try:
-        dataset = ds.dataset([str(path) for path in files], format=form, schema=declared)
-    except (OSError, pa.ArrowException) as error:
-        raise StoreCorrupt(
-            f"{files[0].parent} holds a damaged or missing file; run 'llm-mri verify' to see which"
-        ) from error
-    name = f"files_{uuid.uuid4().hex}"
-    con.register(name, dataset)
-    return con.table(name)
 
 
 def _checked(con: duckdb.DuckDBPyConnection, query: str, given: Collection[str]) -> str:

@@ -139,7 +139,4 @@ def _why_no_result(chosen: Opened, name: str) -> str:
     of_name = chosen.reduction.name if kind.of_reduction and chosen.reduction is not None else None
     owner = f"scan {chosen.scan.name!r}" if of_name is None else f"reduction {chosen.scan.name}/{of_name}"
     way = kind.way.format(scan=chosen.scan.name, reduction=of_name)
-    damaged = [one.address for one in chosen.results if one.kind == name]
-    if damaged:
-        return f"result {damaged[0]!r} is damaged; remove it with 'llm-mri rm {damaged[0]}', then '{way}'"
     return f"{owner} has no such result; make one with '{way}'"

@@ -26,7 +26,7 @@ from llm_mri_store.records import (
     scan_identity,
 )
 from llm_mri_store.store.catalogue import DESKTOP_FILES, is_possible
-from llm_mri_store.store.files import is_sealed, read_json, read_parquet, sha256_of
+from llm_mri_store.store.files import read_json, read_parquet, sha256_of
 from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
 
 RecordT = TypeVar("RecordT")
@@ -103,10 +103,6 @@ def _read_record(
             isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
         )
         problems.append((str(path), str(error), None if is_there else lost))
-        return None
-    if not is_sealed(path):
-        what = "the file was changed after its commit (its digest differs); restore it"
-        problems.append((str(path), what, lost))
         return None
     return record
 

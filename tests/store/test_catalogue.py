@@ -16,7 +16,6 @@ from llm_mri_store.records import (
     ResultRecord,
     ScanRecord,
     StoreRecord,
-    to_json,
 )
 from llm_mri_store.store import sandbox
 from llm_mri_store.store.catalogue import (
@@ -30,7 +29,7 @@ from llm_mri_store.store.catalogue import (
     remove_scan,
     scan_names,
 )
-from llm_mri_store.store.files import is_sealed, read_json, sealed_json
+from llm_mri_store.store.files import read_json, sealed_json
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.selection import select
 from tests.store.stores import error_of, make_spec, random_store, tree_digest, write_quality, write_scan
@@ -125,7 +124,7 @@ def test_chunks_come_in_the_order_of_their_numbers(store):
         folder = chunks / f"{index:06d}"
         folder.mkdir()
         record = replace(find_scan_chunk(store), index=index)
-        (folder / "chunk.json").write_bytes(to_json(record))
+        (folder / "chunk.json").write_bytes(sealed_json(record))
     assert [chunk.index for chunk in find_scan(store, "big").chunks] == [0, 10, 999_999, 1_000_000]
 
 
@@ -209,7 +208,6 @@ def test_a_record_reads_back_as_it_was_written(store):
         record = read_json(store.root / name, kind)
         assert msgspec.convert(msgspec.to_builtins(record), kind) == record
         assert (store.root / name).read_bytes() == sealed_json(record)
-        assert is_sealed(store.root / name)
 
 
 GARBAGE = [
@@ -277,6 +275,17 @@ def test_a_record_with_any_wrong_value_ends_in_one_of_our_errors(store, choices)
     assert error is None or len(str(error)) < 2000
 
 
+@pytest.mark.parametrize("name", [name for name in RECORDS if name != "store.json"])
+def test_an_edited_record_is_refused_wherever_it_is_read(store, name):
+    path = store.root / name
+    fields = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**fields, "versions": {"torch": "9.9"}}))
+    with pytest.raises(StoreCorrupt, match=f"{path.name} was changed after its commit .its digest differs"):
+        read_json(path, RECORDS[name])
+    path.write_text(json.dumps(fields, indent=8))
+    read_json(path, RECORDS[name])
+
+
 @pytest.mark.parametrize("name", ["scans/big/scan.json", "scans/big/chunks/000000/chunk.json"])
 def test_a_missing_field_is_named_with_its_file(store, name):
     path = store.root / name
@@ -294,8 +303,9 @@ def test_a_missing_field_is_named_with_its_file(store, name):
 def test_numbers_that_no_scan_has_are_damage(store, field, value):
     path = store.root / "scans/big/scan.json"
     fields = json.loads(path.read_bytes())
+    del fields["digest"]
     fields["spec"][field] = value
-    path.write_text(json.dumps(fields))
+    path.write_bytes(sealed_json(fields))
     with pytest.raises(StoreCorrupt, match=r"scan.json is damaged"):
         find_scan(store, "big")
 

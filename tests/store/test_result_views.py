@@ -244,7 +244,7 @@ def test_a_record_with_a_number_that_no_column_holds_is_damaged(store):
     path.write_text(json.dumps(fields))
     for ask in (fetch, sandbox.run):
         assert ask(select(store), "SELECT count(*) AS n FROM results")["n"].to_pylist() == [2]
-        with pytest.raises(QueryError, match="'big/pca-2/trial/first' is damaged"):
+        with pytest.raises(StoreCorrupt, match="'big/pca-2/trial/first' is damaged"):
             ask(select(store), "FROM trials")
 
 
@@ -261,7 +261,7 @@ def test_a_damaged_record_stands_in_the_way_of_nothing_else(store, ask, content)
     rows = ask(select(store), "FROM results WHERE kind = 'trial'").to_pylist()
     nothing = {"parameters": None, "seed": None, "created": None}
     assert rows == [{"result": "first", "kind": "trial", "reduction": "pca-2", **nothing}]
-    with pytest.raises(QueryError, match=r"is damaged; remove it with 'llm-mri rm big/pca-2/trial/first'"):
+    with pytest.raises(StoreCorrupt, match=r"is damaged; remove it with 'llm-mri rm big/pca-2/trial/first'"):
         ask(select(store), "FROM trials")
     assert [one.where for one in verify_store(store)] == [path.relative_to(store.root).as_posix()]
     save_result(store, spec=TRIAL, tables=trials(), **made_from(store, "pca-2"))
@@ -280,7 +280,7 @@ def test_a_damaged_table_is_an_error_only_where_it_is_asked_for(store, ask, dama
         path.write_bytes(b"PAR1" + bytes(50) if damage == "garbage" else content[:-9])
     assert ask(select(store), OTHERS).to_pylist() == [{"n": 200, "m": 2}]
     error = error_of(lambda: ask(select(store), "FROM draws"))
-    assert isinstance(error, QueryError if damage == "missing" else StoreCorrupt)
+    assert isinstance(error, StoreCorrupt)
     assert re.search("llm-mri (rm big/pca-2/trial/first|verify)", str(error))
     assert verify_store(store) != []
 
