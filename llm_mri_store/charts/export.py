@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +44,8 @@ vegaEmbed("#chart", specification, {embed_options});
 </body>
 </html>
 """
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 OFFLINE_POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -178,9 +181,20 @@ def _vega_lite_version() -> str:
 def _drawn(specification: dict[str, Any], draw: Callable[..., Any], **options: object) -> Any:
     """A picture, drawn without leave to fetch anything."""
     try:
-        return draw(specification, vl_version=_vega_lite_version(), allowed_base_urls=[], **options)
+        return draw(
+            _drawable(specification), vl_version=_vega_lite_version(), allowed_base_urls=[], **options
+        )
     except ValueError as error:
         raise ExportError(f"this chart cannot be drawn: {error}") from error
+
+
+def _drawable(value: Any) -> Any:
+    """The same with a sign for each character that no XML may hold: one in a label would end the process."""
+    if isinstance(value, str):
+        return _NOT_XML.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_drawable(name): _drawable(inner) for name, inner in value.items()}
+    return [_drawable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _svg(specification: dict[str, Any], _: float, __: Ground) -> bytes:

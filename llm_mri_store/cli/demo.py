@@ -8,7 +8,7 @@ import click
 
 from llm_mri_store.cli.inference_page import Page
 from llm_mri_store.cli.options import quiet_option
-from llm_mri_store.cli.output import print_rich, say, showing_progress
+from llm_mri_store.cli.output import print_rich, say, showing_progress, tell
 
 
 @click.command()
@@ -42,7 +42,7 @@ def demo(out: Path, quiet: bool) -> None:
     print_rich(rich_table(reduction.metrics().arrow.select(columns)))
     print_rich("Pages to open in a browser:")
     for what, page in result.pages.items():
-        click.echo(f"  {page}  ({what})")
-    click.echo("\nAsk the store yourself:")
-    click.echo(f"  llm-mri sql heatmap -p layer=6 --store {out / 'store'}")
-    click.echo(f"  llm-mri contrast cooking gardening --store {out / 'store'}")
+        tell(f"  {page}  ({what})")
+    tell("\nAsk the store yourself:")
+    tell(f"  llm-mri sql heatmap -p layer=6 --store {out / 'store'}")
+    tell(f"  llm-mri contrast cooking gardening --store {out / 'store'}")

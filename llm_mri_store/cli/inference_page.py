@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import llm_mri_store
-from llm_mri_store.cli.output import print_rows, say, say_written
+from llm_mri_store.cli.output import print_rows, say, say_written, tell
 from llm_mri_store.errors import ExportError
 
 if TYPE_CHECKING:
@@ -158,18 +158,18 @@ class Page:
         """Sentences and rows; the sentences go to stderr where stdout is for programs."""
         if self.is_for_people or not self.quiet:
             for sentence in found.sentences:
-                click.echo(sentence, err=not self.is_for_people)
+                tell(sentence, err=not self.is_for_people)
         if chart is not None and self.output is not None and self.output.suffix.lower() in CHARTS:
             say_written(llm_mri_store.save_chart(chart(), self.output))
         elif self.is_for_people:
             if len(table):
                 print_rows(_brief(table, brief), self.form)
             for line in below:
-                click.echo(line)
+                tell(line)
         else:
             print_rows(table, self.form, self.output)
         if self.methods:
-            click.echo(found.methods(), err=not self.is_for_people)
+            tell(found.methods(), err=not self.is_for_people)
 
 
 def _brief(table: Table, name: str) -> Table:

@@ -46,7 +46,12 @@ def print_rich(what: RenderableType) -> None:
 
 def say(message: str) -> None:
     """A line of talk on stderr."""
-    click.echo(message, err=True)
+    tell(message, err=True)
+
+
+def tell(words: str, *, err: bool = False) -> None:
+    """Words that a terminal shows as they are: names and labels may hold its control characters."""
+    click.echo(visible(words), err=err)
 
 
 def say_written(path: Path) -> None:

@@ -15,7 +15,7 @@ from llm_mri_store.cli.options import (
     scan_argument,
     store_option,
 )
-from llm_mri_store.cli.output import print_rows, say, showing_progress
+from llm_mri_store.cli.output import print_rows, say, showing_progress, tell
 
 
 @click.command()
@@ -101,7 +101,7 @@ def scan(
         scans = store.scan_many(model, corpus, progress=progress, **options)
     for done in scans:
         if len(scans) > 1:
-            click.echo(done.name)
+            tell(done.name)
         print_rows(done.summary(), "table")
         if not quiet:
             say(f"scan {done.name!r} is complete; next: llm-mri reduce {done.name}")
@@ -124,17 +124,17 @@ def show(scan_name: str | None, store_path: Path | None, form: str) -> None:
     chosen = open_store(store_path).find(scan_name)
     if form == "table":
         for name, value in chosen.facts().items():
-            click.echo(f"{name:>18}  {value}")
+            tell(f"{name:>18}  {value}")
     print_rows(chosen.summary(), form)
     if form == "table":
         for reduction in chosen.reductions.values():
-            click.echo(repr(reduction))
+            tell(repr(reduction))
             print_rows(reduction.layer_table(), form)
         if chosen.is_complete:
-            click.echo("Quality of the activations (every column: llm-mri sql layer_quality)")
+            tell("Quality of the activations (every column: llm-mri sql layer_quality)")
             print_rows(brief_quality(chosen), form)
         for remark in chosen.remarks():
-            click.echo(f"- {remark}")
+            tell(f"- {remark}")
 
 
 def brief_quality(scan: Any) -> Any:

@@ -29,7 +29,7 @@ from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
 DESKTOP_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What desktops leave in folders they have shown."""
 
-_MOST_OF_ANYTHING: Final = 2**48
+_MOST: Final = 2**48
 _VERSIONED: Final = ("llm-mri-store", "torch", "transformers", "tokenizers", "pyarrow", "numpy", "scipy")
 
 
@@ -198,7 +198,7 @@ def is_possible(spec: ScanSpec) -> bool:
     ends = (0, *spec.chunk_ends)
     return (
         least >= 1
-        and most <= _MOST_OF_ANYTHING
+        and most <= _MOST
         and all(one <= other for one, other in pairwise(ends))  # a chunk of empty texts has no token
         and (ends[-1] == spec.n_samples or not spec.chunk_ends)
     )
@@ -207,9 +207,11 @@ def is_possible(spec: ScanSpec) -> bool:
 def _read_chunk(folder: Path) -> ChunkRecord:
     path = folder / schema.CHUNK_FILE
     record = read_json(path, ChunkRecord)
-    if schema.chunk_folder(record.index) != folder.name:
+    numbers = (record.index, record.first_sample, record.n_samples)
+    if schema.chunk_folder(record.index) != folder.name or not 0 <= min(numbers) <= max(numbers) <= _MOST:
         raise StoreCorrupt(
-            f"{path} is damaged: it says it is of chunk {record.index}; restore it, or run 'llm-mri repair'"
+            f"{path} is damaged: it says it is of chunk {record.index}, {record.n_samples} samples from "
+            f"{record.first_sample} on; restore it, or run 'llm-mri repair'"
         )
     return record
 
@@ -239,7 +241,7 @@ def _is_possible_reduction(record: ReductionRecord) -> bool:
     n_edges = 0 if record.spec.grid is None else record.spec.grid + 1
     return (
         bool(record.layers)
-        and 1 <= record.spec.n_components <= _MOST_OF_ANYTHING
+        and 1 <= record.spec.n_components <= _MOST
         and all({len(one.edges_x), len(one.edges_y)} == {n_edges} for one in record.layers)
     )
 

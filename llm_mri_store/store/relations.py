@@ -34,12 +34,12 @@ def arrow_dataset(
 
     checks = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=checks)
+    name = f"files_{uuid.uuid4().hex}"
     try:
-        dataset = ds.dataset([str(path) for path in files], format=form, schema=declared)
-    except (OSError, pa.ArrowException) as error:
+        con.register(name, ds.dataset([str(path) for path in files], format=form, schema=declared))
+        return con.table(name)
+    # DuckDB's Python side has a RuntimeError for a column whose name is no text.
+    except (OSError, pa.ArrowException, RuntimeError) as error:
         raise StoreCorrupt(
             f"{files[0].parent} holds a damaged or missing file; run 'llm-mri verify' to see which"
         ) from error
-    name = f"files_{uuid.uuid4().hex}"
-    con.register(name, dataset)
-    return con.table(name)

@@ -57,14 +57,23 @@ def activations_column(scan: ScanEntry, chunk: ChunkRecord, layer: int) -> pa.Ch
 
 
 def _refuse_other_samples(table: pa.Table, chunk: ChunkRecord, path: Path) -> None:
-    ids = table[schema.SAMPLE_ID].to_numpy()
-    first, n = chunk.first_sample, chunk.n_samples
-    # The lengths first: a hostile record may name more samples than memory holds.
-    if len(ids) != n or not np.array_equal(ids, np.arange(first, first + n)):
+    ids = range(chunk.first_sample, chunk.first_sample + chunk.n_samples)
+    if not holds_samples(table, ids):
         raise StoreCorrupt(
-            f"{path} is damaged: its samples are not {first}-{first + n - 1}; run 'llm-mri verify' to see "
+            f"{path} is damaged: its samples are not {ids.start}-{ids.stop - 1}; run 'llm-mri verify' to see "
             "what else is, and 'llm-mri repair' to drop it"
         )
+
+
+def holds_samples(table: pa.Table, sample_ids: range) -> bool:
+    """True for a table of just these samples, in order."""
+    found = table[schema.SAMPLE_ID]
+    # The length first: a hostile record may name more samples than memory holds.
+    return (
+        pa.types.is_integer(found.type)
+        and len(found) == len(sample_ids)
+        and np.array_equal(found.to_numpy(), np.arange(sample_ids.start, sample_ids.stop))
+    )
 
 
 def _points_digest(reduction: ReductionEntry, layer: int) -> str | None:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from llm_mri_store import schema
@@ -28,6 +27,7 @@ from llm_mri_store.records import (
 from llm_mri_store.store.catalogue import DESKTOP_FILES, is_possible
 from llm_mri_store.store.files import read_json, read_parquet, sha256_of
 from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
+from llm_mri_store.store.tables import holds_samples
 
 RecordT = TypeVar("RecordT")
 
@@ -283,9 +283,5 @@ def _row_problems(path: Path, sample_ids: range, *, part: Path) -> Iterator[Foun
     except (StoreCorrupt, pa.ArrowException) as error:
         yield str(path), str(error), str(part)
         return
-    found = table[schema.SAMPLE_ID].to_numpy()
-    # The lengths first: a hostile record may name more samples than memory holds.
-    if len(found) != len(sample_ids) or not np.array_equal(
-        found, np.arange(sample_ids.start, sample_ids.stop)
-    ):
+    if not holds_samples(table, sample_ids):
         yield str(path), f"its samples are not {sample_ids[0]}-{sample_ids[-1]} in order", str(part)

@@ -194,3 +194,14 @@ def test_a_packed_picture_has_the_same_pixels_in_fewer_bytes(chart):
 
     assert parts(smaller) == parts(picture)
     assert len(smaller) < len(picture) / 2
+
+
+@pytest.mark.parametrize("ending", [".svg", ".png"])
+def test_characters_that_no_xml_may_hold_are_drawn_as_a_sign(tmp_path, ending):
+    # The drawing library would end the process at one of them.
+    words = "a\x1b]0;b\x07\x00\x0b\ufffe\x7f\u202e end"
+    drawn = alt.Chart(alt.InlineData([{"label": words}]), title=words).mark_text().encode(text="label:N")
+    path = save_chart(drawn, tmp_path / f"words{ending}")
+    assert path.stat().st_size > 0
+    if ending == ".svg":
+        assert "a\ufffd]0;b\ufffd\ufffd\ufffd\ufffd\x7f\u202e end" in path.read_text()

@@ -12,7 +12,11 @@ def shell(*words: object) -> Result:
 
 def refused(*words: object) -> str:
     """The one sentence of a command that must fail with exit code 1 and print nothing on stdout."""
-    result = shell(*words)
+    return sentence_of(shell(*words))
+
+
+def sentence_of(result: Result) -> str:
+    """The one sentence of a command that failed with exit code 1 and printed nothing on stdout."""
     assert result.exit_code == 1, (result.exit_code, result.output)
     assert result.stdout == ""
     assert "Traceback" not in result.stderr

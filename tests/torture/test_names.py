@@ -215,7 +215,9 @@ def test_a_weapon_as_any_argument_touches_nothing_else(room, is_full, figures):
     before = digests(folder)
     n_commands = 0
     fast = [name for name in TARGETS if name not in SLOW]
-    for seed, weapon in enumerate(chosen(WEAPONS, is_full, 8, seed=1)):
+    # No argument of a process can hold a NUL.
+    arguments = [one for one in WEAPONS if "\0" not in one]
+    for seed, weapon in enumerate(chosen(arguments, is_full, 8, seed=1)):
         for name in chosen(TARGETS if is_full else fast, is_full, 6, seed):
             words = [
                 part.replace("W", weapon) if part.endswith(("W", "W/pca-2")) else given.get(part, part)
@@ -225,7 +227,7 @@ def test_a_weapon_as_any_argument_touches_nothing_else(room, is_full, figures):
             assert digests(folder) == before, words
             n_commands += 1
     assert Store(given["STORE"]).scans["tiny"].is_complete
-    figures["names: arguments"] = {"weapons": len(WEAPONS), "commands": n_commands}
+    figures["names: arguments"] = {"weapons": len(arguments), "commands": n_commands}
 
 
 CHARTS = {
@@ -242,7 +244,7 @@ CHARTS = {
     "flow.svg": ("plot", "flow", "s"),
     "regions.html": ("plot", "regions", "s", "--layer", "1"),
     "points.svg": ("plot", "points", "s"),
-    "metrics.html": ("plot", "metrics", "s", "--metric", "nodes", "--metric", "edges"),
+    "metrics.html": ("plot", "metrics", "s", "--metric", "n_nodes", "--metric", "n_edges"),
     "report.html": ("report", "s", "-q", "--permutations", "19", "--no-probe", "--title", "L"),
 }
 PRINTED = (
