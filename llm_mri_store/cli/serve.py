@@ -56,7 +56,7 @@ def serve(
         )
 
     def tell(address: str) -> None:
-        tell(address)
+        click.echo(address)
         if not quiet:
             say(f"serving {chosen.scan_name}/{chosen.name}; Ctrl-C ends it")
         if is_opened:
