@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test torture validate check check-without-test format lint types floors docs notebooks bench clean
+.PHONY: help demo test torture validate check check-without-test format lint types floors docs notebooks audit lock bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ torture: .venv/.installed  ## The promises of a store in full form; takes its ti
 
 check: test check-without-test  ## Everything a change must pass
 
-check-without-test: format lint types floors notebooks docs
+check-without-test: format lint types floors notebooks docs audit
 
 format: .venv/.installed  ## Is the code formatted?
 	$(BIN)/ruff format --check .
@@ -46,6 +46,12 @@ notebooks: .venv/.installed  ## Run every notebook from a clean kernel and compa
 docs: .venv/.installed  ## Are the README's help and the generated pages up to date?
 	$(BIN)/python docs/build.py --check
 	$(BIN)/python docs/gallery.py --check
+
+audit: .venv/.installed  ## Has a pinned version a known vulnerability? (Where that can be asked)
+	$(BIN)/python .ci/audit.py
+
+lock: .venv/.installed  ## Hash the pinned versions again, after a change of constraints.txt
+	$(BIN)/python .ci/lock.py
 
 bench: .venv/.installed  ## Measure; figures are printed beside their references
 	$(BIN)/python benchmarks/cold_start.py

@@ -42,4 +42,16 @@ def word_fields(words: Mapping[str, str]) -> dict[str, str]:
 
 def word_tooltip(words: Mapping[str, str]) -> list[alt.Tooltip]:
     """The tooltip that shows those fields."""
-    return [alt.Tooltip(f"word{place}:N", title=title) for place, title in enumerate(words)]
+    return [alt.Tooltip(f"word{place}:N", title=tooltip_title(title)) for place, title in enumerate(words)]
+
+
+def tooltip_title(words: str) -> str:
+    r"""Words as the title of a line in a tooltip, where they may hold a label.
+
+    Vega-Lite puts a title into an expression between quotation marks and spells out those within it, but no
+    backslash: one before a mark would end the words, and what follows would be code.
+
+    >>> tooltip_title(r"samples of a\b")
+    'samples of a\\\\b'
+    """
+    return " ".join(words.splitlines()).replace("\\", "\\\\")

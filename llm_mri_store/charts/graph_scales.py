@@ -7,6 +7,7 @@ from typing import Final
 
 import altair as alt
 
+from llm_mri_store.charts.expressions import tooltip_title
 from llm_mri_store.charts.graph_marks import GraphMeaning
 from llm_mri_store.charts.theme import (
     BALANCE,
@@ -120,7 +121,7 @@ def area_scale(largest: float, meaning: GraphMeaning, *, room_px: float, has_edg
 def colour_tooltips(meaning: GraphMeaning) -> list[alt.Tooltip]:
     """What a mark's colour stands for, in figures."""
     if meaning.colouring == "balance":
-        title = f"share of {shortened(str(meaning.labels[1]))}"
+        title = tooltip_title(f"share of {shortened(str(meaning.labels[1]))}")
         return [alt.Tooltip("balance:Q", title=title, format=".0%")]
     if meaning.colouring == "label":
         return [

@@ -21,7 +21,7 @@ from llm_mri_store.records import (
     scan_identity,
     spec_differences,
 )
-from llm_mri_store.store.commit import commit_folder, remove_folder, write_file_once
+from llm_mri_store.store.commit import commit_folder, remove_folder, sweep_files, write_file_once
 from llm_mri_store.store.files import read_json, reading, sealed_json, write_json
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import ScanPaths, StorePaths, is_name
@@ -94,6 +94,7 @@ def ensure_store(root: Path) -> StorePaths:
             )
     if not is_store:
         write_file_once(store.record, sealed_json(StoreRecord()), staging=store.staging)
+    sweep_files(store.staging)
     return open_store(root)
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llm_mri_store.errors import AlreadyThere
@@ -83,5 +83,17 @@ def write_file_once(target: Path, content: bytes, *, staging: Path) -> None:
             if not target.exists():
                 os.rename(staged, target)
                 flush(target.parent)
+        except FileNotFoundError:
+            # Another process was first, and has swept ours.
+            if not target.exists():
+                raise
         finally:
             staged.unlink(missing_ok=True)
+
+
+def sweep_files(staging: Path) -> None:
+    """Removes what killed processes left of ``write_file_once``, whose target is there by now."""
+    with suppress(OSError):
+        for path in staging.iterdir():
+            if path.is_file():
+                path.unlink(missing_ok=True)

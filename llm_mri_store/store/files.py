@@ -217,6 +217,9 @@ def replace_file(target: Path, content: bytes) -> None:
     with writing(target):
         try:
             staged.write_bytes(content)
+            # Else a loss of power could leave the new name with nothing in it, and the old file gone.
+            flush(staged)
             os.replace(staged, target)
+            flush(target.parent)
         finally:
             staged.unlink(missing_ok=True)

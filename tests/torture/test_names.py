@@ -282,12 +282,16 @@ def scan_of(folder, given, labels, name):
     return store
 
 
+ABOUT_LENGTH = {"class", "data-head"}
+"""Attributes that a table's cell has where its words are long, which some weapons are."""
+
+
 def elements(path):
     """What a chart or page is built of: each kind of element with the names of its attributes."""
     if path.suffix == ".html":
         page = Page(path.read_text())
         assert page.faults == []
-        return {(tag, *sorted(attributes)) for tag, attributes in page.elements}
+        return {(tag, *sorted(set(attributes) - ABOUT_LENGTH)) for tag, attributes in page.elements}
     return {(one.tag, *sorted(one.attrib)) for one in ET.parse(path).iter()}
 
 
