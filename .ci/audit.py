@@ -1,12 +1,13 @@
 """Known vulnerabilities of the pinned versions, where their data can be reached: ``make audit``.
 
-Exit code 1 if a pinned version has one. Where nothing could be asked (a machine without network), that is
-said in one sentence and is no failure.
+Exit code 1 if a pinned version has one, and if pip-audit fails by itself. Where nothing could be asked (a
+machine without network), that is said in one sentence and is no failure.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,13 @@ from typing import Any
 
 CONSTRAINTS = Path(__file__).resolve().parent.parent / "constraints.txt"
 LONGEST_S = 300
+# How pip-audit ends when the service does not answer, or answers with something else than its data: of these
+# exceptions it translates only some.
+UNREACHABLE = re.compile(
+    r"^requests\.exceptions\.\w+|^pip_audit\._service\.interface\.(ServiceError$|ConnectionError)"
+    r"|Could not connect to PyPI's vulnerability feed|PyPI is not redirecting properly",
+    re.MULTILINE,
+)
 
 
 def main() -> int:
@@ -35,14 +43,17 @@ def verdict(report: str, talk: str) -> tuple[int, str]:
     """Exit code and words for what pip-audit reported.
 
     Args:
-        report: its JSON; anything else where it could not ask.
+        report: its JSON; anything else where it could not ask, or failed.
         talk: what it said on stderr.
     """
     try:
         packages: list[dict[str, Any]] = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        last = (talk.strip().splitlines() or ["no report"])[-1]
-        return 0, f"not audited: the data on vulnerabilities cannot be reached ({last[:200]})"
+        reached_none = UNREACHABLE.search(talk)
+        if reached_none is None:
+            return 1, f"pip-audit failed:\n{talk.strip()[-2000:]}"
+        line = talk[reached_none.start() :].splitlines()[0]
+        return 0, f"not audited: the data on vulnerabilities cannot be reached ({line[:200]})"
     asked = [one for one in packages if "vulns" in one]
     if not asked:
         return 0, f"not audited: no data on any of {len(packages)} packages can be reached"

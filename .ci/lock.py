@@ -1,8 +1,7 @@
 """Hashes of the pinned set, for an install that takes no other file: ``make lock``.
 
 Writes ``requirements.txt`` beside this script from ``constraints.txt``: each version with the sha256 of every
-file that the package index offers of it. Where pip takes another build here (torch without CUDA), only that one
-is allowed, or pip would prefer what it knows the digest of beforehand.
+file that the package index offers of it, and of the file that pip takes here, which may be another build.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -22,14 +22,21 @@ HEAD = "# Made by 'make lock' from constraints.txt: the versions that are tested
 
 def main() -> None:
     """Writes the file."""
+    versions = pins(CONSTRAINTS.read_text())
     hashes = offered()
-    for name, digest in taken_here().items():
-        if digest not in hashes[name]:
-            hashes[name] = {digest}
-    lines = [HEAD]
-    for name, pin in pins(CONSTRAINTS.read_text()).items():
-        digests = "".join(f" \\\n    --hash=sha256:{digest}" for digest in sorted(hashes[name]))
-        lines.append(f"{pin}{digests}\n")
+    own = {
+        name: digest
+        for name, digest in taken_here(list(versions.values())).items()
+        if digest not in hashes[name]
+    }
+    # Where pip takes a build of another source, the index's file for this platform must go: in hash mode pip
+    # prefers a file whose digest its index states, and would leave the other.
+    both = [requirement(versions[name], {*hashes[name], digest}) for name, digest in own.items()]
+    for name, digest in taken_here(both).items() if both else ():
+        hashes[name].discard(digest)
+    for name, digest in own.items():
+        hashes[name].add(digest)
+    lines = [HEAD, *(requirement(pin, hashes[name]) for name, pin in versions.items())]
     LOCKED.write_text("".join(lines))
     print(f"{len(lines) - 1} versions, {sum(map(len, hashes.values()))} files")
 
@@ -43,6 +50,11 @@ def pins(text: str) -> dict[str, str]:
     """Package -> ``name==version``, of a requirements file's lines."""
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", text, re.MULTILINE)
     return {canonical(name): f"{name}=={version}" for name, version in found}
+
+
+def requirement(pin: str, digests: set[str]) -> str:
+    """The lines of one pinned version: its sha256 digests in order."""
+    return pin + "".join(f" \\\n    --hash=sha256:{digest}" for digest in sorted(digests)) + "\n"
 
 
 def offered() -> dict[str, set[str]]:
@@ -64,15 +76,18 @@ def offered() -> dict[str, set[str]]:
     return hashes
 
 
-def taken_here() -> dict[str, str]:
-    """Package -> sha256 of the file that pip would install on this machine."""
+def taken_here(requirements: list[str]) -> dict[str, str]:
+    """Package -> sha256 of the file that pip would install on this machine for these lines."""
     command = "-m pip install --quiet --dry-run --ignore-installed --no-deps --report -".split()
-    report = subprocess.run(
-        [sys.executable, *command, "--requirement", str(CONSTRAINTS)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(requirements))
+        file.flush()
+        report = subprocess.run(
+            [sys.executable, *command, "--requirement", file.name],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
     return {
         canonical(one["metadata"]["name"]): one["download_info"]["archive_info"]["hashes"]["sha256"]
         for one in json.loads(report)["install"]

@@ -68,9 +68,13 @@ UNKNOWN = {"name": "rich", "skip_reason": "Dependency not found on PyPI and coul
         (report(SOUND, UNKNOWN), "", 0, "1 of 2 packages audited"),
         (report(SOUND, FLAWED), "", 1, "torch 1.0: CVE-1, mended in 1.1, 2.0\n2 of 2 packages audited"),
         (report(UNKNOWN), "", 0, "not audited: no data on any of 1 packages can be reached"),
-        ("", "Traceback\nConnectionError: no route", 0, "not audited: .*cannot be reached .ConnectionError"),
-        ("", "", 0, "not audited"),
-        ("[]", "", 0, "not audited"),
+        ("", "Traceback\nrequests.exceptions.ProxyError: no route", 0, "not audited: .*no route"),
+        ("", "Traceback\npip_audit._service.interface.ServiceError", 0, "not audited: .*cannot be reached"),
+        ("", "ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed\nTip", 0, "not audited"),
+        ("", "pip-audit: error: unrecognized arguments: --nonsense", 1, "pip-audit failed:\n.*nonsense"),
+        ("", "ERROR:pip_audit._cli:requirement click is not pinned", 1, "pip-audit failed"),
+        ("", "", 1, "pip-audit failed"),
+        ("[]", "", 1, "pip-audit failed"),
     ],
 )  # fmt: skip
 def test_a_known_flaw_fails_and_no_answer_is_said_to_be_none(audit, told, talk, code, words):

@@ -21,6 +21,8 @@ from tests.torture.power_loss import WORLDS, disks, read_log, write_world
 
 REPOSITORY = Path(__file__).parents[2]
 OF_SEVERAL_COMMITS = {"scan"}
+SLOW = {"scan": ("EIO", "ENOSPC from there", "exit within")}
+"""Acts that are not tried in all modes."""
 MAY_NOT_KEEP = {"keep"}
 """What was computed is given all the same where it cannot be kept."""
 FEW = ("create", "scan", "reduce", "remove_reduction")
@@ -47,7 +49,7 @@ def folder(tmp_path_factory):
     """Model, corpus, and for each act the room it is done in, as it is before."""
     folder = tmp_path_factory.mktemp("calls")
     save_tiny_bert(folder / "model")
-    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in make_records(24)))
+    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in make_records(16)))
     (folder / "after").mkdir()
     room = folder / "templates" / "reduce"
     room.mkdir(parents=True)
@@ -141,12 +143,12 @@ def assert_whole(act, one, whole):
 def test_a_failure_or_an_end_at_any_call_leaves_the_state_before_or_after(folder, shim, is_full, figures):
     rng = random.Random(17)
     plan = {
-        act: {mode: None if is_full else [rng.randrange(1, 1000)] for mode in MODES}
+        act: {mode: None if is_full else [rng.randrange(1, 1000)] for mode in SLOW.get(act, MODES)}
         for act in (ACTS if is_full else FEW)
     }
     for act, (whole, tries) in tried(folder, shim, plan, "failures").items():
         assert whole["before"]["visible"] != whole["after"]["visible"]
-        assert len(tries) == (whole["calls"] if is_full else 1) * len(MODES)
+        assert len(tries) == (whole["calls"] if is_full else 1) * len(plan[act])
         for one in tries:
             try:
                 assert_whole(act, one, whole)
