@@ -127,7 +127,6 @@ _UNSET: Final[dict[str, object]] = {
     "chat_template": False,
     "token_step": None,
     "token_label_column": None,
-    "chunk_ends": [],
 }
 """Fields that came later, and what they are in a scan that says nothing of them: left out of its identity."""
 
@@ -394,6 +393,16 @@ def scan_identity(spec: ScanSpec) -> str:
         for name, value in msgspec.to_builtins(spec).items()
         if name not in PROVENANCE_FIELDS and not (name in _UNSET and value == _UNSET[name])
     }
+    return _identity(fields)
+
+
+def written_identity(content: bytes) -> str:
+    """Identity by the fields that a ``scan.json`` was written with: an earlier version knew fewer."""
+    fields: dict[str, Any] = msgspec.json.decode(content)["spec"]
+    return _identity({name: value for name, value in fields.items() if name not in PROVENANCE_FIELDS})
+
+
+def _identity(fields: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
 
 

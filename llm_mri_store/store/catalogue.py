@@ -264,7 +264,8 @@ def begin_scan(
     paths = store.scan(name)
     if paths.record.is_file():
         recorded = read_json(paths.record, ScanRecord)
-        if recorded.identity != scan_identity(spec):
+        # Not the identity that was recorded: an earlier version knew fewer inputs.
+        if scan_identity(recorded.spec) != scan_identity(spec):
             differences = spec_differences(recorded.spec, spec, ignore=PROVENANCE_FIELDS)
             raise AlreadyThere(
                 f"scan {name!r} exists with other inputs ({differences}); choose another name with --name, "

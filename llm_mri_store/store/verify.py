@@ -23,6 +23,7 @@ from llm_mri_store.records import (
     no_progress,
     result_source,
     scan_identity,
+    written_identity,
 )
 from llm_mri_store.store.catalogue import DESKTOP_FILES, is_possible
 from llm_mri_store.store.files import read_json, read_parquet, sha256_of
@@ -113,7 +114,7 @@ def _scan_problems(paths: ScanPaths) -> list[Found]:
     record = _read_record(paths.record, ScanRecord, problems, part=None)
     if record is None:
         return problems
-    if record.identity != scan_identity(record.spec):
+    if record.identity not in {scan_identity(record.spec), written_identity(paths.record.read_bytes())}:
         return [*problems, (str(paths.record), "its identity is not that of its inputs", None)]
     if not is_possible(record.spec):
         return [*problems, (str(paths.record), "no scan has such samples, chunks, layers or width", None)]
