@@ -82,6 +82,8 @@ def open_connection(
     schemas = _schemas(selection.opened)
     con = duckdb.connect(config={**_CONFIG, **(config or {})})
     try:
+        # In a notebook or at a prompt DuckDB would draw a bar on standard output.
+        con.execute("SET enable_progress_bar = false")
         _bind_store(con, selection, query)
         for name, opened in schemas.items():
             con.execute(f"CREATE SCHEMA {_quoted(name)}")

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -37,6 +38,11 @@ void faults_arm(const char *folder, long call, int how, const char *log_path) {
 void faults_disarm(void) { root_length = 0; }
 
 long faults_count(void) { return counted; }
+
+/* Sockets of the network that were asked for since the process began. */
+static long sockets;
+
+long faults_sockets(void) { return sockets; }
 
 static int is_below(const char *path) {
     return root_length && strncmp(path, root, root_length) == 0 &&
@@ -177,3 +183,8 @@ RENAME(rename, AT_FDCWD, AT_FDCWD, (const char *path, const char *target), (path
 RENAME(renameat, a, b, (int a, const char *path, int b, const char *target), (a, path, b, target))
 RENAME(renameat2, a, b, (int a, const char *path, int b, const char *target, unsigned flags),
        (a, path, b, target, flags))
+
+int socket(int domain, int type, int protocol) {
+    if (domain == AF_INET || domain == AF_INET6) __atomic_add_fetch(&sockets, 1, __ATOMIC_SEQ_CST);
+    return REAL(socket)(domain, type, protocol);
+}

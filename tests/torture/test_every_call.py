@@ -33,18 +33,6 @@ pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    """The shim, compiled."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("no C compiler, or not Linux")
-    library = tmp_path_factory.mktemp("shim") / "faults.so"
-    source = Path(__file__).with_name("faults.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Model, corpus, and for each act the room it is done in, as it is before."""
     folder = tmp_path_factory.mktemp("calls")
