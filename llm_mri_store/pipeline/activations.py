@@ -13,13 +13,15 @@ from llm_mri_store.reduction.layers import LayerActivations
 from llm_mri_store.reduction.reducers import Float32
 from llm_mri_store.store.arrays import activation_parts, is_ok
 from llm_mri_store.store.catalogue import ScanEntry
+from llm_mri_store.store.digests import refuse_changed
 
 
 def refuse_unreducible(scan: ScanEntry) -> None:
-    """Refuses a scan that does not hold all of its activations.
+    """Refuses a scan that does not hold all of its activations as they were committed.
 
     Raises:
         ReductionError: it is not complete, or its activations were removed.
+        StoreCorrupt: some are damaged: what is fitted on them would be kept.
     """
     if not scan.is_complete:
         raise ReductionError(
@@ -31,6 +33,12 @@ def refuse_unreducible(scan: ScanEntry) -> None:
             f"the activations of scan {scan.name!r} were removed to save space, so it cannot be reduced "
             "anew; scan again under another --name"
         )
+    refuse_changed(
+        {
+            scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE: chunk.files[schema.ACTIVATIONS_FILE]
+            for chunk in scan.chunks
+        }
+    )
 
 
 def read_is_ok(scan: ScanEntry) -> npt.NDArray[np.bool_]:

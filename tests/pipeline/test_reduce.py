@@ -145,16 +145,25 @@ def test_a_damaged_chunk_is_corrupt_and_leaves_nothing(store):
     entry = find_scan(store, "tiny")
     path = entry.paths.chunk(1) / "activations.parquet"
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(StoreCorrupt, match="damaged or missing"):
+    with pytest.raises(StoreCorrupt, match="its bytes are not those that were committed"):
         run_reduction(store, "tiny", PCA_4, name="new")
     assert not (entry.paths.reductions / "new").exists()
     assert not any(store.scan_staging("tiny").parent.rglob("*.parquet"))
 
 
+def test_one_flipped_bit_in_an_activation_is_not_fitted(store):
+    path = store.scan("tiny").chunk(1) / "activations.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(StoreCorrupt, match=r"activations.parquet is damaged.*'llm-mri repair'"):
+        run_reduction(store, "tiny", PCA_4, name="new")
+
+
 def test_rows_that_do_not_match_the_record_are_corrupt(store):
     path = find_scan(store, "tiny").paths.chunk(1) / "activations.parquet"
     pq.write_table(pq.read_table(path).slice(0, 5), path)
-    with pytest.raises(StoreCorrupt, match="has 5 rows, not 10"):
+    with pytest.raises(StoreCorrupt, match="its bytes are not those that were committed"):
         run_reduction(store, "tiny", PCA_4, name="new")
 
 
