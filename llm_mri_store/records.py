@@ -150,6 +150,14 @@ class ScanRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedRecord:
+    """What ``pruned.json`` holds: that a scan's activations were removed, and when."""
+
+    format: int = FORMAT_VERSION
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRecord:
     """What ``chunk.json`` holds: the range of samples and a digest of each file.
 

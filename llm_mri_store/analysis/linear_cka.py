@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput, StoreCorrupt
 from llm_mri_store.records import Progress, ProgressCallback
 from llm_mri_store.store.arrays import activation_parts
@@ -108,7 +107,7 @@ def activation_cka(
         StoreCorrupt: an activation is missing.
     """
     for scan in (a, b):
-        if any(schema.ACTIVATIONS_FILE not in chunk.files for chunk in scan.chunks):
+        if scan.is_pruned:
             raise InvalidInput(f"the activations of scan {scan.name!r} were removed; leave activations out")
     widths = (a.spec.hidden_size, b.spec.hidden_size)
     at_once = max(1, int((_MOST_BYTES / (8 * widths[0] * widths[1])) ** 0.5))

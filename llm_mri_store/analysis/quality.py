@@ -97,7 +97,7 @@ def _refuse_unmeasurable(scan: ScanEntry) -> None:
             f"scan {scan.name!r} is not complete ({scan.n_stored:,} of {scan.spec.n_samples:,} samples), so "
             "its quality is not known yet; run its scan command again to finish it"
         )
-    if any(schema.ACTIVATIONS_FILE not in chunk.files for chunk in scan.chunks):
+    if scan.is_pruned:
         raise InvalidInput(
             f"the activations of scan {scan.name!r} were removed before its quality was computed; scan again "
             "under another --name"

@@ -168,6 +168,7 @@ class Scan:
             "layers": f"{span_words(spec.layers)} ({len(spec.layers)}) of width {spec.hidden_size}",
             "read": _reading(spec),
             "read at": _read_at(entry.record.read_at),
+            **({"activations": "removed ('llm-mri prune')"} if entry.is_pruned else {}),
             "created": entry.record.created,
             "identity": entry.record.identity,
         }

@@ -308,6 +308,38 @@ class Store:
 
         return repair_scan(self._paths(), scan, agree=agree, progress=progress)
 
+    def prunable_bytes(self, scan: str) -> int:
+        """Bytes that ``prune`` would free.
+
+        Raises:
+            UnknownName: there is no such scan.
+            InvalidInput: the scan is not complete, or has no reduction.
+        """
+        from llm_mri_store.store.prune import prunable_bytes
+
+        return prunable_bytes(self._paths(), scan)
+
+    def prune(self, scan: str) -> int:
+        """Removes a scan's activations, which are most of its bytes; samples, points, cells and results stay.
+
+        What needs activations is refused from then on: new reductions, probes of full activations and
+        neighbours. How good the layers are is computed before, and kept.
+
+        Returns:
+            Bytes that were freed.
+
+        Raises:
+            UnknownName: there is no such scan.
+            InvalidInput: the scan is not complete, or has no reduction.
+            StoreBusy: it is being written.
+            WriteFailed: the store cannot be written to.
+        """
+        from llm_mri_store.store.prune import prune_scan
+
+        self.prunable_bytes(scan)
+        self.find(scan).quality()
+        return prune_scan(self._paths(), scan)
+
     def find(self, name: str | None = None) -> Scan:
         """A scan by its name; the store's only scan needs no naming.
 

@@ -16,7 +16,7 @@ from llm_mri_store.cli.questions import graph, heatmap, metrics
 from llm_mri_store.cli.reductions import reduce
 from llm_mri_store.cli.repair import repair
 from llm_mri_store.cli.report import report
-from llm_mri_store.cli.scans import ls, rm, scan, show, verify
+from llm_mri_store.cli.scans import ls, prune, rm, scan, show, verify
 from llm_mri_store.cli.serve import serve
 from llm_mri_store.cli.sites import sites
 from llm_mri_store.cli.sql import sql
@@ -79,6 +79,7 @@ for command in (
     show,
     verify,
     repair,
+    prune,
     rm,
     heatmap,
     graph,

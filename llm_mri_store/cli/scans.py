@@ -185,3 +185,26 @@ def rm(name: str, store_path: Path | None, yes: bool) -> None:
         click.confirm(f"Remove {name} from {store.path}? It cannot be brought back", abort=True, err=True)
     store.remove(name)
     say(f"removed {name}")
+
+
+@click.command()
+@scan_argument
+@store_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def prune(scan_name: str | None, store_path: Path | None, yes: bool) -> None:
+    """Remove the activations of SCAN once it is reduced; samples, points and cells stay.
+
+    Activations are most of a scan's bytes. Without them the scan cannot be reduced anew, probed in full or
+    asked for neighbours; its maps, graphs and tests can still be made.
+    """
+    store = open_store(store_path)
+    name = store.find(scan_name).name
+    size = f"{store.prunable_bytes(name) / 2**20:,.1f} MiB"
+    if not yes:
+        click.confirm(
+            f"Remove {size} of activations of scan {name}? Only its scan command can make them again",
+            abort=True,
+            err=True,
+        )
+    store.prune(name)
+    say(f"removed the activations of {name}: {size}")

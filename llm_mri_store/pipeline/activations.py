@@ -28,7 +28,7 @@ def refuse_unreducible(scan: ScanEntry) -> None:
             f"scan {scan.name!r} is not complete ({scan.n_stored:,} of {scan.spec.n_samples:,} samples); run "
             "its scan command again to finish it"
         )
-    if any(schema.ACTIVATIONS_FILE not in chunk.files for chunk in scan.chunks):
+    if scan.is_pruned:
         raise ReductionError(
             f"the activations of scan {scan.name!r} were removed to save space, so it cannot be reduced "
             "anew; scan again under another --name"

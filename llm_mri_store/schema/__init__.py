@@ -27,6 +27,7 @@ FORMAT_VERSION: Final = 1
 STORE_FILE: Final = "store.json"
 SCANS_FOLDER: Final = "scans"
 SCAN_FILE: Final = "scan.json"
+PRUNED_FILE: Final = "pruned.json"
 CHUNKS_FOLDER: Final = "chunks"
 CHUNK_FILE: Final = "chunk.json"
 SAMPLES_FILE: Final = "samples.parquet"

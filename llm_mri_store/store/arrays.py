@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from llm_mri_store import schema
-from llm_mri_store.errors import StoreCorrupt, UnknownName
+from llm_mri_store.errors import InvalidInput, StoreCorrupt, UnknownName
 from llm_mri_store.schema import Status
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
+from llm_mri_store.store.selection import why_no_activations
 from llm_mri_store.store.tables import activations_column, points_table, samples_table
 
 Float32 = npt.NDArray[np.float32]
@@ -74,10 +75,13 @@ def activation_parts(scan: ScanEntry, layer: int) -> Iterator[Float32]:
 
     Raises:
         UnknownName: the scan does not hold the layer.
+        InvalidInput: its activations were removed.
         StoreCorrupt: a chunk is damaged.
     """
     if layer not in scan.spec.layers:
         raise UnknownName("layer", layer, known=scan.spec.layers, where=f"scan {scan.name!r}")
+    if scan.is_pruned:
+        raise InvalidInput(why_no_activations(scan))
     for chunk in scan.chunks:
         path = scan.paths.chunk(chunk.index) / schema.ACTIVATIONS_FILE
         yield _vectors(activations_column(scan, chunk, layer), path, width=scan.spec.hidden_size)

@@ -125,12 +125,17 @@ def named_folders(parent: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ScanEntry:
-    """A scan as it stands: its record and the chunks that are committed."""
+    """A scan as it stands: its record and the chunks that are committed.
+
+    Attributes:
+        is_pruned: its activations were removed (``llm-mri prune``); samples and reductions are there.
+    """
 
     name: str
     paths: ScanPaths
     record: ScanRecord
     chunks: tuple[ChunkRecord, ...]
+    is_pruned: bool
 
     @property
     def spec(self) -> ScanSpec:
@@ -181,7 +186,8 @@ def find_scan(store: StorePaths, name: str) -> ScanEntry:
     _refuse_absurd(record.spec, paths.record)
     with reading(paths.chunks):
         folders = paths.chunk_folders()
-    return ScanEntry(name, paths, record, tuple(_read_chunk(folder) for folder in folders))
+    chunks = tuple(_read_chunk(folder) for folder in folders)
+    return ScanEntry(name, paths, record, chunks, is_pruned=paths.pruned.is_file())
 
 
 def _refuse_absurd(spec: ScanSpec, path: Path) -> None:

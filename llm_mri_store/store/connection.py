@@ -155,6 +155,8 @@ def _views_of(opened: Opened, query: str | None) -> list[str]:
     if not opened.scan.chunks:
         return []
     views = [*schema.SCAN_VIEWS, *(schema.REDUCTION_VIEWS if opened.reduction is not None else ())]
+    if opened.scan.is_pruned:
+        views.remove(schema.ACTIVATIONS_VIEW)
     results = [table for table in opened.result_files() if _names(query, table)]
     return [*(view for view in views if view not in _COSTLY_VIEWS or _names(query, view)), *results]
 
@@ -174,7 +176,7 @@ def _bind_scan(con: duckdb.DuckDBPyConnection, opened: Opened, relation: Relatio
     con.execute(views[schema.SAMPLES_VIEW])
     if _names(query, schema.TERMS_VIEW):
         con.execute(views[schema.TERMS_VIEW])
-    if _names(query, schema.ACTIVATIONS_VIEW):
+    if _names(query, schema.ACTIVATIONS_VIEW) and not scan.is_pruned:
         wide = arrow_dataset(con, [folder / schema.ACTIVATIONS_FILE for folder in folders])
         _long_activations(wide, scan).create_view("stored_activations")
         con.execute(views[schema.ACTIVATIONS_VIEW])

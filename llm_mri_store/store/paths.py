@@ -69,6 +69,11 @@ class ScanPaths:
         return self.folder / schema.SCAN_FILE
 
     @property
+    def pruned(self) -> Path:
+        """``pruned.json``: there where the activations were removed."""
+        return self.folder / schema.PRUNED_FILE
+
+    @property
     def chunks(self) -> Path:
         """Folder of the chunks."""
         return self.folder / schema.CHUNKS_FOLDER

@@ -112,6 +112,14 @@ def why_no_reduction(scan: ScanEntry) -> str:
     return f"scan {scan.name!r} has no reduction yet; make one with 'llm-mri reduce {scan.name}'"
 
 
+def why_no_activations(scan: ScanEntry) -> str:
+    """One sentence on activations that were removed."""
+    return (
+        f"the activations of scan {scan.name!r} were removed ('llm-mri prune'); its samples, points and "
+        "cells are there; scan again under another --name for the activations"
+    )
+
+
 def _views_of_a_scan() -> list[str]:
     results = [table for kind in schema.RESULT_KINDS.values() for table in kind.tables]
     return [*schema.SCAN_VIEWS, *schema.REDUCTION_VIEWS, *results]
@@ -122,6 +130,8 @@ def _absent_views(chosen: Opened) -> dict[str, str]:
         why = f"scan {chosen.scan.name!r} has no committed chunk yet; run its scan command again"
         return dict.fromkeys(_views_of_a_scan(), why)
     absent: dict[str, str] = {}
+    if chosen.scan.is_pruned:
+        absent[schema.ACTIVATIONS_VIEW] = why_no_activations(chosen.scan)
     if chosen.reduction is None:
         absent |= dict.fromkeys(schema.REDUCTION_VIEWS, why_no_reduction(chosen.scan))
     seen = chosen.result_files()

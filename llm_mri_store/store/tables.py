@@ -111,7 +111,7 @@ def refuse_damaged(selection: Selection, query: str | None) -> None:
     refuse_changed(files)
     if is_named(schema.ACTIVATIONS_VIEW):
         for one in selection.opened:
-            for chunk in one.scan.chunks:
+            for chunk in () if one.scan.is_pruned else one.scan.chunks:
                 _refuse_other_activations(one.scan, chunk)
 
 

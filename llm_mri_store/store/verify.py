@@ -15,6 +15,7 @@ from llm_mri_store.records import (
     Problem,
     Progress,
     ProgressCallback,
+    PrunedRecord,
     ReductionRecord,
     ResultRecord,
     ScanRecord,
@@ -109,7 +110,10 @@ def _read_record(
 
 
 def _scan_problems(paths: ScanPaths) -> list[Found]:
-    own = {schema.SCAN_FILE, schema.CHUNKS_FOLDER, schema.REDUCTIONS_FOLDER, schema.RESULTS_FOLDER}
+    own = {
+        *(schema.SCAN_FILE, schema.PRUNED_FILE),
+        *(schema.CHUNKS_FOLDER, schema.REDUCTIONS_FOLDER, schema.RESULTS_FOLDER),
+    }
     problems = list(_strangers(paths.folder, own))
     record = _read_record(paths.record, ScanRecord, problems, part=None)
     if record is None:
@@ -140,11 +144,15 @@ def _all_chunks(paths: ScanPaths, spec: ScanSpec, problems: list[Found]) -> list
     for name in sorted(found.difference(map(schema.chunk_folder, indices))):
         what = "no chunk of this scan has this name; move it elsewhere"
         problems.append((str(paths.chunks / name), what, None))
+    is_pruned = (
+        paths.pruned.is_file() and _read_record(paths.pruned, PrunedRecord, problems, part=None) is not None
+    )
+    tables = (schema.SAMPLES_FILE,) if is_pruned else (schema.SAMPLES_FILE, schema.ACTIVATIONS_FILE)
     chunks: list[ChunkRecord] = []
     following = 0
     for index in indices:
         problems += _gap(paths, range(following, index))
-        record = _check_chunk(paths.chunk(index), index, spec, problems)
+        record = _check_chunk(paths.chunk(index), index, spec, problems, tables=tables)
         chunks += [record] if record is not None else []
         following = index + 1
     return chunks
@@ -167,7 +175,9 @@ def _gap(paths: ScanPaths, missing: range) -> Iterator[Found]:
             yield str(paths.chunk(index)), f"this chunk is {way_out} it anew", None
 
 
-def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]) -> ChunkRecord | None:
+def _check_chunk(
+    folder: Path, index: int, spec: ScanSpec, problems: list[Found], *, tables: Sequence[str]
+) -> ChunkRecord | None:
     path = folder / schema.CHUNK_FILE
     record = _read_record(path, ChunkRecord, problems, part=folder)
     if record is None:
@@ -176,10 +186,13 @@ def _check_chunk(folder: Path, index: int, spec: ScanSpec, problems: list[Found]
     if (record.index, record.first_sample, record.n_samples) != (index, ids.start, len(ids)):
         what = f"it says it holds other samples than {ids.start}-{ids.stop - 1}"
         problems.append((str(path), what, str(folder)))
-    damaged = list(_file_problems(folder, record.files, schema.CHUNK_FILE))
+    # Activations that were removed on purpose are looked for nowhere.
+    apart = None if schema.ACTIVATIONS_FILE in tables else schema.ACTIVATIONS_FILE
+    files = {name: digest for name, digest in record.files.items() if name != apart}
+    damaged = list(_file_problems(folder, files, schema.CHUNK_FILE, apart=apart))
     problems += damaged
     if not damaged:
-        for name in (schema.SAMPLES_FILE, schema.ACTIVATIONS_FILE):
+        for name in tables:
             problems += _row_problems(folder / name, ids, part=folder)
     return record
 

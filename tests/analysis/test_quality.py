@@ -10,10 +10,11 @@ from llm_mri_store import Store, schema
 from llm_mri_store.analysis import quality
 from llm_mri_store.analysis.quality import measure_scan, scan_quality
 from llm_mri_store.errors import InvalidInput, StoreCorrupt, UnknownName
+from llm_mri_store.records import PrunedRecord
 from llm_mri_store.reduction.rounding import spread_tolerance
 from llm_mri_store.store.arrays import stored_activations
 from llm_mri_store.store.catalogue import find_scan
-from llm_mri_store.store.files import read_json, write_json
+from llm_mri_store.store.files import write_json
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.results import find_results
@@ -142,11 +143,7 @@ def test_a_scan_whose_activations_were_removed_says_so(store):
         (folder / schema.ACTIVATIONS_FILE).unlink()
     with pytest.raises(StoreCorrupt, match=r"activations.parquet is damaged or missing"):
         scan_quality(store, "news")
-    for chunk in find_scan(store, "news").chunks:
-        path = store.scan("news").chunk(chunk.index) / schema.CHUNK_FILE
-        record = read_json(path, type(chunk))
-        del record.files[schema.ACTIVATIONS_FILE]
-        write_json(path, record)
+    write_json(store.scan("news").pruned, PrunedRecord(created="now"))
     with pytest.raises(InvalidInput, match="activations of scan 'news' were removed before its quality"):
         scan_quality(store, "news")
 

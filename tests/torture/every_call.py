@@ -57,6 +57,12 @@ def keep(room: Path) -> None:
     Store(room / "store").reduction("news/pca-2").information(n_permutations=19, name="kept")
 
 
+def prune(room: Path) -> None:
+    from llm_mri_store import Store
+
+    Store(room / "store").prune("news")
+
+
 def remove_scan(room: Path) -> None:
     from llm_mri_store import Store
 
@@ -89,7 +95,7 @@ def report(room: Path) -> None:
 
 ACTS: dict[str, Callable[[Path], None]] = {
     act.__name__: act
-    for act in (create, scan, reduce, keep, remove_scan, remove_reduction, repair, export, report)
+    for act in (create, scan, reduce, keep, prune, remove_scan, remove_reduction, repair, export, report)
 }
 
 

@@ -20,7 +20,7 @@ from tests.torture.every_call import ACTS, MODES, looked_at
 from tests.torture.power_loss import WORLDS, disks, read_log, write_world
 
 REPOSITORY = Path(__file__).parents[2]
-OF_SEVERAL_COMMITS = {"scan"}
+OF_SEVERAL_COMMITS = {"scan", "prune"}
 SLOW = {"scan": ("EIO", "ENOSPC from there", "exit within")}
 """Acts that are not tried in all modes."""
 MAY_NOT_KEEP = {"keep"}

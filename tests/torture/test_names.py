@@ -75,6 +75,7 @@ TARGETS = {
     "show json": ("show", "--format", "json", "--", "W"),
     "verify": ("verify", "--", "W"),
     "repair": ("repair", "-y", "--", "W"),
+    "prune": ("prune", "-y", "--", "W"),
     "rm": ("rm", "-y", "--", "W"),
     "rm reduction": ("rm", "-y", "--", "tiny/W"),
     "rm of": ("rm", "-y", "--", "W/pca-2"),
