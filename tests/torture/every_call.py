@@ -54,7 +54,7 @@ def reduce(room: Path) -> None:
 def keep(room: Path) -> None:
     from llm_mri_store import Store
 
-    Store(room / "store").reduction("news/pca-2").information(n_permutations=19, name="kept")
+    Store(room / "store").find("news").quality()
 
 
 def prune(room: Path) -> None:
@@ -231,9 +231,11 @@ def tries(
             code, told = forked(
                 lambda place=place, mode=mode: done(shim, act, room, k=place, mode=MODES[mode])
             )
-            _, seen = forked(lambda: looked_at(room))
+            looked, seen = forked(lambda: looked_at(room))
+            assert looked == 0, seen
             again, error = forked(lambda: done(shim, act, room, k=0, mode=0))
-            _, end = forked(lambda: looked_at(room))
+            looked, end = forked(lambda: looked_at(room))
+            assert looked == 0, end
             yield {
                 "act": name, "mode": mode, "k": place, "code": code, "told": told, "seen": seen,
                 "again": [again, error], "end": end, "seconds": time.monotonic() - begun,
@@ -252,6 +254,14 @@ def main(plan: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    import tests.store.processes_preload  # noqa: F401 - once for all children
+    # Once for all children. ruff: noqa: F401
+    import pyarrow.parquet
+
+    import llm_mri_store.analysis.quality
+    import llm_mri_store.api.plot
+    import llm_mri_store.store.prune
+    import llm_mri_store.store.repair
+    import llm_mri_store.store.verify
+    import tests.store.processes_preload
 
     main(*sys.argv[1:])
