@@ -254,14 +254,6 @@ def main(plan: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    # Once for all children. ruff: noqa: F401
-    import pyarrow.parquet
-
-    import llm_mri_store.analysis.quality
-    import llm_mri_store.api.plot
-    import llm_mri_store.store.prune
-    import llm_mri_store.store.repair
-    import llm_mri_store.store.verify
-    import tests.store.processes_preload
+    import tests.store.processes_preload  # noqa: F401 - once for all children
 
     main(*sys.argv[1:])
