@@ -83,7 +83,9 @@ def tried(folder, shim, plan, name):
     for one in found:
         if one["act"] in OF_SEVERAL_COMMITS:
             for state in ("before", "seen", "after", "end"):
-                for unit in [name for name in one.get(state, {}).get("visible", {}) if "/results/" in name]:
+                for unit in [
+                    name for name in (one.get(state) or {}).get("visible", {}) if "/results/" in name
+                ]:
                     # How good the layers are is kept where it can be, else computed when it is asked.
                     del one[state]["visible"][unit]
     return {
@@ -122,6 +124,8 @@ def assert_whole(act, one, whole):
         assert one["mode"].startswith("exit")
     again, error = one["again"]
     assert again == 0, error
+    if error is None:
+        return
     is_gone = seen["visible"] == after != before and error["error"] is not None
     assert error["error"] is None or (is_gone and any(words in error["error"] for words in REFUSED_WHEN_GONE))
     assert one["end"]["visible"] == after
