@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from pathlib import Path
 
 from llm_mri_store import schema
-from llm_mri_store.errors import InvalidInput
+from llm_mri_store.errors import InvalidInput, WriteFailed
 from llm_mri_store.records import PrunedRecord
 from llm_mri_store.store.catalogue import find_scan, now, reduction_names, refuse_missing
 from llm_mri_store.store.commit import write_file_once
 from llm_mri_store.store.files import sealed_json
 from llm_mri_store.store.lock import scan_lock
-from llm_mri_store.store.paths import StorePaths
+from llm_mri_store.store.paths import ScanPaths, StorePaths
 
 
 def prunable_bytes(store: StorePaths, name: str) -> int:
@@ -32,11 +32,7 @@ def prunable_bytes(store: StorePaths, name: str) -> int:
             f"scan {name!r} has no reduction, so that nothing would be left of its activations; reduce it "
             f"with 'llm-mri reduce {name}' first"
         )
-    return sum(
-        path.stat().st_size
-        for path in scan.paths.chunks.glob(f"*/{schema.ACTIVATIONS_FILE}")
-        if path.is_file()
-    )
+    return sum(path.stat().st_size for path in _activations(scan.paths) if path.is_file())
 
 
 def prune_scan(store: StorePaths, name: str) -> int:
@@ -52,16 +48,30 @@ def prune_scan(store: StorePaths, name: str) -> int:
         UnknownName: there is no such scan.
         InvalidInput: the scan is not complete, or has no reduction.
         StoreBusy: it is being written.
-        WriteFailed: the store cannot be written to.
+        WriteFailed: the store cannot be written to, or a file of the activations cannot be deleted.
     """
     refuse_missing(store, name)
     with scan_lock(store, name) as staging:
         n_bytes = prunable_bytes(store, name)
         paths = store.scan(name)
-        staging.mkdir(parents=True, exist_ok=True)
         write_file_once(paths.pruned, sealed_json(PrunedRecord(created=now())), staging=staging)
-        for path in paths.chunks.glob(f"*/{schema.ACTIVATIONS_FILE}"):
-            # What cannot be deleted now is looked for nowhere, and goes with the next prune.
-            with suppress(OSError):
-                path.unlink()
+        refused = [error for path in _activations(paths) if (error := _refused(path)) is not None]
+    if refused:
+        raise WriteFailed(
+            f"the activations of scan {name!r} are given up, but {len(refused):,} of their files cannot be "
+            f"deleted ({refused[0].filename}: {refused[0].strerror}); run 'llm-mri prune {name}' again"
+        )
     return n_bytes
+
+
+def _activations(scan: ScanPaths) -> list[Path]:
+    return sorted(scan.chunks.glob(f"*/{schema.ACTIVATIONS_FILE}"))
+
+
+def _refused(path: Path) -> OSError | None:
+    """Deletes a file; the operating system's refusal, if it refuses."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return error
+    return None

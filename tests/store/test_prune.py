@@ -13,6 +13,7 @@ from llm_mri_store.errors import (
     StoreBusy,
     StoreCorrupt,
     UnknownName,
+    WriteFailed,
 )
 from llm_mri_store.store.catalogue import open_store
 from llm_mri_store.store.lock import scan_lock
@@ -80,6 +81,21 @@ def test_pruning_again_changes_nothing_and_finishes_what_was_interrupted(pruned)
     left.write_bytes(b"left by an interruption")
     assert verify_store(open_store(store.path)) == []
     assert store.prune("tiny") == 23
+    assert tree_digest(store.path) == before
+
+
+def test_a_file_that_cannot_be_deleted_is_told_and_goes_with_the_next_prune(pruned):
+    store, _ = pruned
+    before = tree_digest(store.path)
+    left = [store.path / f"scans/tiny/chunks/{chunk:06}/activations.parquet" for chunk in (0, 1, 2)]
+    left[0].mkdir()
+    left[1].write_bytes(b"left by an interruption")
+    with pytest.raises(WriteFailed, match=rf"1 of their files cannot be deleted \({left[0]}: .*prune tiny'"):
+        store.prune("tiny")
+    assert [path.exists() for path in left] == [True, False, False], "the others are deleted all the same"
+    left[0].rmdir()
+    left[2].write_bytes(b"left")
+    assert store.prune("tiny") == 4
     assert tree_digest(store.path) == before
 
 
