@@ -1,4 +1,7 @@
-"""Heatmaps and edges of all layers and labels: our SQL beside pandas and numpy over the same files."""
+"""Heatmaps and edges of all layers and labels: our SQL beside pandas and numpy over the same files.
+
+And what it costs that each file is held against the digest of its commit, once in a process.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from synthetic import write_scan
 from timing import in_turn, report
 
 from llm_mri_store import Store
+from llm_mri_store.store import digests
 
 GRID = 10
 
@@ -22,9 +26,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--layers", type=int, default=13)
+    parser.add_argument("--words", type=int, default=40, help="words of each text, which are hashed as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        write_scan(Path(folder), n_samples=options.samples, n_layers=options.layers)
+        write_scan(Path(folder), n_samples=options.samples, n_layers=options.layers, n_words=options.words)
         reduction = Store(folder).find().reduce("pca", grid=GRID)
         points = sorted(
             (reduction.scan().folder / "reductions" / reduction.name / "points").glob("*.parquet")
@@ -69,6 +74,21 @@ def main() -> None:
             "numpy: bincount (no names, no lift)": numpy_edges,
         }
         report(f"Edges, {words}", in_turn(edges, rounds=3), reference="pandas: node names and a group-by")
+
+        def hashed_first() -> object:
+            # As in a new process, which has held no file against its digest.
+            digests._seen.clear()
+            return reduction.ask("edges_all_labels")
+
+        known = "SQL: edges_all_labels, its files known"
+        checks = {
+            known: lambda: reduction.ask("edges_all_labels"),
+            "SQL: edges_all_labels, its files hashed first": hashed_first,
+        }
+        scan = reduction.scan().folder
+        read = [*points, *scan.glob("chunks/*/samples.parquet")]
+        n_bytes = sum(path.stat().st_size for path in read)
+        report(f"Digests, {words}: {n_bytes / 2**20:.0f} MiB", in_turn(checks, rounds=5), reference=known)
 
 
 if __name__ == "__main__":
