@@ -130,7 +130,7 @@ def assert_whole(act, one, whole):
     assert error["error"] is None or (is_gone and any(words in error["error"] for words in REFUSED_WHEN_GONE))
     assert one["end"]["visible"] == after
     assert one["end"]["problems"] == whole["after"]["problems"]
-    # What was left over waits for the next one who holds the scan's lock; one who finds the act done takes none.
+    # What was left over waits for the next holder of the lock; one who finds the act done takes none.
     assert one["end"]["staged"] == [] or is_gone or (seen["visible"] == after and error["calls"] == 0)
 
 
