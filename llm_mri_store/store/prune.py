@@ -9,7 +9,7 @@ from llm_mri_store.errors import InvalidInput, WriteFailed
 from llm_mri_store.records import PrunedRecord
 from llm_mri_store.store.catalogue import find_scan, now, reduction_names, refuse_missing
 from llm_mri_store.store.commit import write_file_once
-from llm_mri_store.store.files import sealed_json
+from llm_mri_store.store.files import flush, sealed_json
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import ScanPaths, StorePaths
 
@@ -55,12 +55,13 @@ def prune_scan(store: StorePaths, name: str) -> int:
         n_bytes = prunable_bytes(store, name)
         paths = store.scan(name)
         write_file_once(paths.pruned, sealed_json(PrunedRecord(created=now())), staging=staging)
-        refused = [error for path in _activations(paths) if (error := _refused(path)) is not None]
+        refused = [(path, error) for path in _activations(paths) if (error := _refused(path)) is not None]
     if refused:
+        path, error = refused[0]
         raise WriteFailed(
             f"the activations of scan {name!r} are given up, but {len(refused):,} of their files cannot be "
-            f"deleted ({refused[0].filename}: {refused[0].strerror}); run 'llm-mri prune {name}' again"
-        )
+            f"deleted ({path}: {error.strerror}); run 'llm-mri prune {name}' again"
+        ) from error
     return n_bytes
 
 
@@ -69,9 +70,10 @@ def _activations(scan: ScanPaths) -> list[Path]:
 
 
 def _refused(path: Path) -> OSError | None:
-    """Deletes a file; the operating system's refusal, if it refuses."""
+    """Deletes a file for good; the operating system's refusal, if it refuses."""
     try:
         path.unlink(missing_ok=True)
+        flush(path.parent)
     except OSError as error:
         return error
     return None

@@ -21,9 +21,6 @@ from tests.torture.power_loss import WORLDS, disks, read_log, write_world
 
 REPOSITORY = Path(__file__).parents[2]
 OF_SEVERAL_COMMITS = {"scan", "prune"}
-FEW_MODES = ("EIO", "ENOSPC from there", "exit within")
-LONG = {"scan", "reduce", "keep", "prune", "report"}
-"""Acts of many calls, or slow ones, that are tried in these alone."""
 MAY_NOT_KEEP = {"keep"}
 """What was computed is given all the same where it cannot be kept."""
 FEW = ("create", "scan", "reduce", "remove_reduction")
@@ -137,10 +134,7 @@ def assert_whole(act, one, whole):
 def test_a_failure_or_an_end_at_any_call_leaves_the_state_before_or_after(folder, shim, is_full, figures):
     rng = random.Random(17)
     plan = {
-        act: {
-            mode: None if is_full else [rng.randrange(1, 1000)]
-            for mode in (FEW_MODES if act in LONG else MODES)
-        }
+        act: {mode: None if is_full else [rng.randrange(1, 1000)] for mode in MODES}
         for act in (ACTS if is_full else FEW)
     }
     for act, (whole, tries) in tried(folder, shim, plan, "failures").items():
