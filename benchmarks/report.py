@@ -12,7 +12,7 @@ from synthetic import write_scan
 from timing import machine
 
 from llm_mri_store import Store
-from llm_mri_store.records import Progress
+from llm_mri_store.records.jobs import Progress
 
 GRID = 10
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from llm_mri_store import schema
-from llm_mri_store.records import ChunkRecord, ScanSpec
+from llm_mri_store.records.scans import ChunkRecord, ScanSpec
 from llm_mri_store.store.catalogue import begin_scan, ensure_store, versions
 from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from llm_mri_store.api.table import Table as Table
     from llm_mri_store.charts import save_chart as save_chart
     from llm_mri_store.errors import LlmMriError as LlmMriError
-    from llm_mri_store.records import Progress as Progress
+    from llm_mri_store.records.jobs import Progress as Progress
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "LlmMriError": "llm_mri_store.errors",
-    "Progress": "llm_mri_store.records",
+    "Progress": "llm_mri_store.records.jobs",
     "Reduction": "llm_mri_store.api.reduction",
     "Scan": "llm_mri_store.api.scan",
     "Store": "llm_mri_store.api.store",

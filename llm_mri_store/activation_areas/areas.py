@@ -17,7 +17,7 @@ from llm_mri_store.api.scan_options import ScanOptions
 from llm_mri_store.api.store import Store
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     import altair as alt

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.api.scan import Scan
-from llm_mri_store.records import Method, ProgressCallback, no_progress
+from llm_mri_store.records.choices import Method
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

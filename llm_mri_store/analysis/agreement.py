@@ -26,7 +26,7 @@ from llm_mri_store.analysis.matched_samples import (
 )
 from llm_mri_store.analysis.null_statistics import distances_from_chance, joint_p, own_p
 from llm_mri_store.analysis.partition_agreement import CellPairs
-from llm_mri_store.records import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
 
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from llm_mri_store.analysis.contrast_spec import ALPHA
 from llm_mri_store.analysis.kept_results import Place
 from llm_mri_store.analysis.matched_samples import MatchedSamples
-from llm_mri_store.records import span_words
+from llm_mri_store.records.words import span_words
 
 _NAMES: Final = {
     "ami": ("Cells", "adjusted mutual information"),

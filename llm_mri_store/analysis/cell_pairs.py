@@ -15,7 +15,7 @@ from llm_mri_store.analysis.permutation_design import plan_exchange
 from llm_mri_store.analysis.relabelings import Relabelings, spawned_seeds
 from llm_mri_store.analysis.step_edges import live_places
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records.jobs import Progress, ProgressCallback
 
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]

@@ -33,7 +33,7 @@ from llm_mri_store.analysis.contrast_words import (
     resolution_sentence,
 )
 from llm_mri_store.analysis.permutation_null import ClusterChoice, directed, one_sided, permute_maps
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 Int64 = npt.NDArray[np.int64]
 

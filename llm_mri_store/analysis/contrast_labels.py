@@ -23,7 +23,7 @@ from llm_mri_store.analysis.permutation_draws import Labels
 from llm_mri_store.analysis.permutation_maps import MapMaker
 from llm_mri_store.analysis.permutation_null import permute_maps
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 from llm_mri_store.schema import CELL_X, CELL_Y, LABEL, LAYER
 
 Float64 = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ from llm_mri_store.analysis.contrast_labels import labels_to_compare
 from llm_mri_store.analysis.contrast_spec import ALPHA, ContrastSpec
 from llm_mri_store.analysis.contrast_tables import CELLS_SCHEMA
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 from llm_mri_store.schema import CELL_X, CELL_Y, LAYER
 
 Float64 = npt.NDArray[np.float64]

@@ -23,7 +23,7 @@ from llm_mri_store.analysis.null_statistics import family_p
 from llm_mri_store.analysis.relabelings import refuse_one_sided
 from llm_mri_store.analysis.step_edges import EDGE_NAME_FIELDS, edge_names
 from llm_mri_store.errors import InvalidInput, UnknownName
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 from llm_mri_store.schema import LABEL
 
 Int64 = npt.NDArray[np.int64]

@@ -28,7 +28,7 @@ from llm_mri_store.analysis.relabelings import (
 )
 from llm_mri_store.analysis.step_edges import step_edges
 from llm_mri_store.errors import UnknownName
-from llm_mri_store.records import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]

@@ -26,7 +26,7 @@ from llm_mri_store.analysis.relabelings import (
 )
 from llm_mri_store.analysis.step_edges import step_edges
 from llm_mri_store.errors import InvalidInput, UnknownName
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 _DEFAULT: Final = ContrastSpec(n_permutations=999)
 

@@ -15,7 +15,7 @@ from llm_mri_store.analysis.graph_distances import Distance, graph_distances
 from llm_mri_store.analysis.graph_reach import can_reach, reach_numbers, reach_of
 from llm_mri_store.analysis.relabelings import Relabelings, block_width
 from llm_mri_store.analysis.step_edges import StepEdges
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records.jobs import Progress, ProgressCallback
 
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from llm_mri_store.analysis.graph_intervals import metric_intervals
 from llm_mri_store.analysis.graph_portraits import portrait_divergences
 from llm_mri_store.analysis.graph_reach import can_reach, reach_of
 from llm_mri_store.analysis.step_edges import step_edges
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records.jobs import Progress, ProgressCallback
 
 ALL_LABELS: Final = "all"
 """Name of the graph of all samples."""

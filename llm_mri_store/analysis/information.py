@@ -26,7 +26,7 @@ from llm_mri_store.analysis.relabelings import (
     refuse_one_sided,
     relabeling_sentence,
 )
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 Int64 = npt.NDArray[np.int64]
 

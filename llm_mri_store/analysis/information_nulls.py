@@ -17,7 +17,7 @@ from llm_mri_store.analysis.information_counts import (
 )
 from llm_mri_store.analysis.permutation_design import plan_exchange
 from llm_mri_store.analysis.relabelings import Relabelings, spawned_seeds
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records.jobs import Progress, ProgressCallback
 
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]

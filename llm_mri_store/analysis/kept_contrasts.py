@@ -23,7 +23,7 @@ from llm_mri_store.analysis.kept_results import (
 from llm_mri_store.analysis.kept_rows import NamedSides, count_found, name_sides, row_of_test, with_columns
 from llm_mri_store.analysis.twin_words import contrast_twin_sentences
 from llm_mri_store.analysis.twins import Twin, twin_parameters
-from llm_mri_store.records import ProgressCallback
+from llm_mri_store.records.jobs import ProgressCallback
 from llm_mri_store.schema import LAYER
 
 _LAYER_NUMBERS: Final = (

@@ -22,7 +22,7 @@ from llm_mri_store.analysis.kept_results import (
     keep_result,
 )
 from llm_mri_store.analysis.kept_rows import name_sides, row_of_test, with_columns
-from llm_mri_store.records import ProgressCallback
+from llm_mri_store.records.jobs import ProgressCallback
 
 COUPLING: Final = "coupling"
 """A test of one label's edges against chance."""

@@ -20,7 +20,7 @@ from llm_mri_store.analysis.kept_results import (
 from llm_mri_store.analysis.kept_rows import name_sides, row_of_test
 from llm_mri_store.analysis.twin_words import information_twin_sentences
 from llm_mri_store.analysis.twins import Twin, twin_parameters
-from llm_mri_store.records import ProgressCallback
+from llm_mri_store.records.jobs import ProgressCallback
 from llm_mri_store.schema import LAYER
 
 _OF_TWIN: Final = ("information", "excess", "excess_low", "excess_high", "p_fwe")

@@ -14,7 +14,7 @@ from llm_mri_store import schema
 from llm_mri_store.analysis.contrast_cells import LabelledCells, read_cells
 from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.errors import AlreadyThere
-from llm_mri_store.records import Choices, ResultSpec, result_source
+from llm_mri_store.records.results import Choices, ResultSpec, result_source
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry, versions
 from llm_mri_store.store.paths import StorePaths, as_name
 from llm_mri_store.store.result_commit import kept_tables

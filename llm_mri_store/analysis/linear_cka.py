@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_mri_store.errors import InvalidInput, StoreCorrupt
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records.jobs import Progress, ProgressCallback
 from llm_mri_store.store.arrays import activation_parts
 from llm_mri_store.store.catalogue import ScanEntry
 

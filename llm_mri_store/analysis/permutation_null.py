@@ -20,7 +20,7 @@ from llm_mri_store.analysis.permutation_draws import (
     draw_relabelings,
     is_countable,
 )
-from llm_mri_store.records import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]

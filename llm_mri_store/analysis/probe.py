@@ -22,7 +22,7 @@ from llm_mri_store.analysis.probe_folds import Fold, make_folds
 from llm_mri_store.analysis.probe_scores import FOLD_SCORES_SCHEMA, score_predictions, summarise_scores
 from llm_mri_store.analysis.probe_spec import ProbeSamples, ProbeSpec
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
 from llm_mri_store.schema import LAYER
 
 Float32 = npt.NDArray[np.float32]

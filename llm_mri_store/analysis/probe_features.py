@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from llm_mri_store.records import Bins, DType
+from llm_mri_store.records.choices import Bins, DType
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.reduction.rounding import ROUNDING, axis_rounding, feature_weights, spread_tolerance
 

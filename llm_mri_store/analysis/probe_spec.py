@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_mri_store.errors import InvalidInput, UnknownName
-from llm_mri_store.records import DType, ReductionSpec
+from llm_mri_store.records.choices import DType
+from llm_mri_store.records.reductions import ReductionSpec
 
 Metric = Literal[
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "recall_macro", "recall_weighted"

@@ -19,7 +19,8 @@ from llm_mri_store.analysis.probe_spec import (
     ProbeSpec,
 )
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import ProgressCallback, ReductionSpec, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
+from llm_mri_store.records.reductions import ReductionSpec
 from llm_mri_store.store.arrays import is_ok, sample_column, stored_activations
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
 

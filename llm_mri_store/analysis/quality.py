@@ -21,7 +21,8 @@ from llm_mri_store.analysis.quality_measures import (
     rank_sample,
 )
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import Progress, ProgressCallback, ResultSpec, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.results import ResultSpec
 from llm_mri_store.reduction.rounding import spread_tolerance
 from llm_mri_store.schema import Status
 from llm_mri_store.store.arrays import activation_parts, sample_column

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from llm_mri_store.records import ScanSpec, span_words
+from llm_mri_store.records.scans import ScanSpec
+from llm_mri_store.records.words import span_words
 
 ONE_WAY: Final = 0.95
 """Mean cosine similarity from which the vectors of a layer are said to point one way."""

@@ -11,15 +11,11 @@ import pyarrow as pa
 
 from llm_mri_store.analysis.kept_results import TWIN_SOURCE, Place
 from llm_mri_store.errors import InvalidInput, LlmMriError
-from llm_mri_store.records import (
-    Choices,
-    Progress,
-    ProgressCallback,
-    ReductionSpec,
-    ScanSpec,
-    span_words,
-    spec_differences,
-)
+from llm_mri_store.records.jobs import Progress, ProgressCallback
+from llm_mri_store.records.reductions import ReductionSpec
+from llm_mri_store.records.results import Choices
+from llm_mri_store.records.scans import ScanSpec
+from llm_mri_store.records.words import span_words, spec_differences
 from llm_mri_store.store.catalogue import ScanEntry, find_reduction, find_scan, reduction_names, scan_names
 from llm_mri_store.store.selection import why_no_reduction
 

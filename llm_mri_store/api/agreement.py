@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_mri_store.api.methods import agreement_paragraph
 from llm_mri_store.api.table import Table
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from llm_mri_store.api.reduction import Reduction

@@ -12,7 +12,7 @@ from llm_mri_store.api.inference_results import ContrastResult
 from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.api.store import Store
 from llm_mri_store.errors import ModelError
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from altair import TopLevelMixin

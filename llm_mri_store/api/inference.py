@@ -15,7 +15,7 @@ from llm_mri_store.api.inference_options import (
     contrast_spec,
 )
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     import pyarrow as pa

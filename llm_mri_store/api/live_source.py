@@ -19,7 +19,7 @@ from llm_mri_store.api.explorer import (
     texts_of_cell,
 )
 from llm_mri_store.errors import QueryError, StoreCorrupt, StoreError, UnknownName
-from llm_mri_store.records import result_source
+from llm_mri_store.records.results import result_source
 from llm_mri_store.report.explorer import point_columns
 from llm_mri_store.store.clock import Clock
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_mri_store import schema
-from llm_mri_store.records import span_words
+from llm_mri_store.records.words import span_words
 
 if TYPE_CHECKING:
     from llm_mri_store.analysis.kept_results import KeptResult
     from llm_mri_store.api.agreement import AgreementResult
     from llm_mri_store.api.reduction import Reduction
-    from llm_mri_store.records import ReductionSpec, ScanSpec
+    from llm_mri_store.records.reductions import ReductionSpec
+    from llm_mri_store.records.scans import ScanSpec
 
 REFERENCES: Final = {
     "Agresti 2013": "Agresti, Categorical Data Analysis, 3rd ed., Wiley 2013",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from llm_mri_store import charts
 from llm_mri_store.api import plot_tables, plot_titles
-from llm_mri_store.records import ProgressCallback, no_progress, span_words
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
+from llm_mri_store.records.words import span_words
 
 if TYPE_CHECKING:
     import altair as alt

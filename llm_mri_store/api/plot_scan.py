@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_mri_store import charts
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     import altair as alt

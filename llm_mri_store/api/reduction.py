@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.analysis import questions
-from llm_mri_store.api import agreement, inference, report
+from llm_mri_store.api import agreement, inference, probing, report
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput, ReductionError, UnknownName
-from llm_mri_store.records import LayerDiagnostics, Progress, ProgressCallback, ReductionSpec, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.reductions import LayerDiagnostics, ReductionSpec
 from llm_mri_store.store import catalogue
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.selection import Selection, select
@@ -23,21 +24,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from llm_mri_store.analysis.kept_results import Place
-    from llm_mri_store.analysis.probe_spec import Metric
     from llm_mri_store.api.plot import Plot
     from llm_mri_store.api.scan import Scan
-
-
-class ProbeOptions(TypedDict, total=False):
-    """What a probe may be told; see ``Reduction.probe``."""
-
-    target: str
-    groups: str | None
-    n_splits: int
-    n_repeats: int
-    seed: int
-    metrics: Sequence[Metric]
-    most_samples: int | None
 
 
 ALL_LABELS = "all"
@@ -244,6 +232,10 @@ class Reduction:
     # A page: a method that stands in api/report.py.
     report = report.report
 
+    # Probes: methods that stand in api/probing.py.
+    probe = probing.probe
+    probe_folds = probing.probe_folds
+
     # Tests: methods that stand in api/inference.py and api/agreement.py.
     contrast = inference.contrast
     contrast_labels = inference.contrast_labels
@@ -254,61 +246,6 @@ class Reduction:
     find_twin = inference.find_twin
     twin_names = inference.twin_names
     twin_commands = inference.twin_commands
-
-    def probe_folds(
-        self,
-        *,
-        twin: str | None = None,
-        progress: ProgressCallback = no_progress,
-        **options: Unpack[ProbeOptions],
-    ) -> Table:
-        """The scores of ``probe`` fold by fold: layer, features, metric, repeat, fold, score, n_train ..."""
-        from llm_mri_store.analysis.probing import probe_reduction
-        from llm_mri_store.analysis.twins import as_twin
-
-        other = None if twin is None else self.find_twin(twin)._place()
-        here = self._place()
-        scores = [probe_reduction(here.scan, here.reduction, progress=progress, **options)]
-        if other is not None:
-            told = as_twin(progress)
-            scores.append(
-                probe_reduction(other.scan, other.reduction, is_twin=True, progress=told, **options)
-            )
-        return Table(pa.concat_tables(scores))
-
-    def probe(
-        self,
-        *,
-        twin: str | None = None,
-        progress: ProgressCallback = no_progress,
-        **options: Unpack[ProbeOptions],
-    ) -> Table:
-        """How well a linear probe reads the label from each layer, and what of it points and cells keep.
-
-        Logistic regression on the full activations, on points and on one-hot cells, whose reducer is
-        fitted inside each training fold; the same repeated stratified folds for all, and baselines beside
-        them: the most frequent label, shuffled labels, the number of tokens alone.
-
-        Args:
-            twin: a scan of random weights over the same texts, as for ``contrast``: its activations are
-                scored on the same folds, as ``random_weights``.
-            progress: told after each fold of each layer.
-            **options: ``target``, the label or a covariate; ``groups``, a covariate whose values stay in
-                one fold; ``n_splits`` (5), ``n_repeats`` (5), ``seed`` (0), ``metrics``; ``most_samples``
-                to probe, drawn with the seed where there are more.
-
-        Returns:
-            layer (NULL for baselines that have none), features, metric, mean, sd, ci_low, ci_high (level
-            0.95, corrected for overlapping folds), n_folds, n_samples, n_labels.
-
-        Raises:
-            UnknownName: there is no such column, metric or scan.
-            InvalidInput: a label has fewer samples than there are folds, or the twin is none.
-        """
-        from llm_mri_store.analysis.probe_scores import summarise_scores
-
-        folds = self.probe_folds(twin=twin, progress=progress, **options)
-        return Table(summarise_scores(folds.arrow))
 
     def scan(self) -> Scan:
         """The scan it reduces."""

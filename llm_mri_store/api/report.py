@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from llm_mri_store.errors import ExportError, WriteFailed
-from llm_mri_store.records import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from llm_mri_store.api.reduction import Reduction

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_mri_store.charts import chart_specification
 from llm_mri_store.errors import LlmMriError, StoreCorrupt, UnknownName
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 from llm_mri_store.report.content import Block, Chart, Missing, Section
 from llm_mri_store.report.specifications import chart_heading
 

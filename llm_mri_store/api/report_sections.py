@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llm_mri_store.api.explorer import explorer_data, refuse_no_grid
 from llm_mri_store.api.report_request import tried_section
-from llm_mri_store.records import span_words
+from llm_mri_store.records.words import span_words
 from llm_mri_store.report.content import Block, Chart, Explorer, Facts, Paragraphs, Remarks, Rows, Section
 
 if TYPE_CHECKING:

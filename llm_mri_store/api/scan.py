@@ -10,15 +10,11 @@ import numpy.typing as npt
 
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.table import Table
-from llm_mri_store.records import (
-    Bins,
-    Method,
-    ProgressCallback,
-    ReductionSpec,
-    ScanSpec,
-    no_progress,
-    span_words,
-)
+from llm_mri_store.records.choices import Bins, Method
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
+from llm_mri_store.records.reductions import ReductionSpec
+from llm_mri_store.records.scans import ScanSpec
+from llm_mri_store.records.words import span_words
 from llm_mri_store.store import catalogue
 from llm_mri_store.store.paths import StorePaths
 from llm_mri_store.store.selection import select

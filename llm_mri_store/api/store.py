@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Unpack
 import pyarrow as pa
 
 from llm_mri_store.api.import_options import ImportOptions
+from llm_mri_store.api.listing import listing
 from llm_mri_store.api.named import Named
 from llm_mri_store.api.scan import Scan
 from llm_mri_store.api.scan_options import ScanOptions, scan_request
 from llm_mri_store.api.table import Table
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import LostPart, Problem, ProgressCallback, no_progress, span_words
+from llm_mri_store.records.jobs import LostPart, Problem, ProgressCallback, no_progress
+from llm_mri_store.records.words import span_words
 from llm_mri_store.store import catalogue, results, sandbox
 from llm_mri_store.store.connection import Value
 from llm_mri_store.store.paths import StorePaths
@@ -382,33 +384,4 @@ class Store:
 
     def listing(self) -> Table:
         """A row per scan: what it read, whether it is complete, and the names of its reductions."""
-        rows = []
-        for name, scan in self.scans.items():
-            spec = scan.spec
-            rows.append(
-                {
-                    "scan": name,
-                    "status": "complete" if scan.is_complete else "partial",
-                    "model": spec.model,
-                    "corpus": spec.corpus,
-                    "n_samples": spec.n_samples,
-                    "n_labels": len(spec.labels),
-                    "layers": span_words(spec.layers),
-                    "site": spec.site,
-                    "pooling": spec.pooling,
-                    "reductions": ", ".join(scan.reductions),
-                }
-            )
-        columns = (
-            "scan",
-            "status",
-            "model",
-            "corpus",
-            "n_samples",
-            "n_labels",
-            "layers",
-            "site",
-            "pooling",
-            "reductions",
-        )
-        return Table(pa.table({column: [row[column] for row in rows] for column in columns}))
+        return listing(self.scans.values())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from llm_mri_store.errors import ExportError, UnknownName
-from llm_mri_store.records import visible
+from llm_mri_store.records.words import visible
 from llm_mri_store.store.files import replace_file
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from llm_mri_store.cli.serve import serve
 from llm_mri_store.cli.sites import sites
 from llm_mri_store.cli.sql import sql
 from llm_mri_store.errors import LlmMriError, QueryError
-from llm_mri_store.records import visible
+from llm_mri_store.records.words import visible
 
 _MOST_CHARACTERS: Final = 4000
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llm_mri_store.records import Progress, ProgressCallback, visible
+from llm_mri_store.records.jobs import Progress, ProgressCallback
+from llm_mri_store.records.words import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

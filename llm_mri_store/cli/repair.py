@@ -14,7 +14,7 @@ from llm_mri_store.cli.output import print_rows, say, showing_progress
 if TYPE_CHECKING:
     from llm_mri_store.api.store import Store
     from llm_mri_store.api.table import Table
-    from llm_mri_store.records import LostPart
+    from llm_mri_store.records.jobs import LostPart
 
 
 @click.command()

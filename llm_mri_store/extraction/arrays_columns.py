@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.extraction.arrays_given import Float32, as_float32
-from llm_mri_store.records import DType
+from llm_mri_store.records.choices import DType
 
 Kind = Literal["vector", "tokens"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.extraction.arrays_layers import called, place_block, place_layers
-from llm_mri_store.records import DType, StoredPooling
+from llm_mri_store.records.choices import DType, StoredPooling
 
 Float32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating]

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from llm_mri_store.errors import InvalidInput
 from llm_mri_store.extraction.arrays_given import Floats, StoredArray, cut
-from llm_mri_store.records import DType
+from llm_mri_store.records.choices import DType
 
 _DTYPES: Final[dict[str, DType]] = {
     "F16": "float16",

@@ -20,7 +20,7 @@ from llm_mri_store.extraction.arrays_given import (
     checked,
     refuse_huge,
 )
-from llm_mri_store.records import DType
+from llm_mri_store.records.choices import DType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

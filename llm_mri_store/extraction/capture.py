@@ -13,7 +13,7 @@ import torch
 from llm_mri_store.errors import ModelError
 from llm_mri_store.extraction.points import CapturePoint, Site, captured_tensor, reading
 from llm_mri_store.extraction.pooling import pool
-from llm_mri_store.records import Pooling
+from llm_mri_store.records.choices import Pooling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import torch
 
 from llm_mri_store.errors import InvalidInput, ModelError
-from llm_mri_store.records import DTYPES, POOLINGS, DType, Pooling
+from llm_mri_store.records.choices import DTYPES, POOLINGS, DType, Pooling
 
 TORCH_DTYPES: Final[dict[DType, torch.dtype]] = {
     "float32": torch.float32,

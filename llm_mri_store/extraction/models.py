@@ -27,7 +27,7 @@ from llm_mri_store.extraction.pretrained import (
 )
 from llm_mri_store.extraction.sites import FoundSites
 from llm_mri_store.extraction.traits import ModelTraits, forward_inputs, measure_traits, padded_probe
-from llm_mri_store.records import SIDES, DType, Side
+from llm_mri_store.records.choices import SIDES, DType, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from llm_mri_store.errors import InvalidInput
-from llm_mri_store.records import POOLINGS, Pooling
+from llm_mri_store.records.choices import POOLINGS, Pooling
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:

@@ -12,7 +12,7 @@ from llm_mri_store.extraction.tokens import token_labels, token_rows, token_word
 from llm_mri_store.pipeline.chunk_texts import ChunkTexts
 from llm_mri_store.pipeline.columns import Float32, has_vector
 from llm_mri_store.pipeline.tables import samples_table
-from llm_mri_store.records import ScanSpec
+from llm_mri_store.records.scans import ScanSpec
 from llm_mri_store.schema import Status
 
 

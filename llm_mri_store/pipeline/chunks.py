@@ -12,7 +12,7 @@ from llm_mri_store.pipeline.chunk_texts import ChunkTexts
 from llm_mri_store.pipeline.plan import PlannedScan, ScanPlan
 from llm_mri_store.pipeline.strict import refuse_not_finite
 from llm_mri_store.pipeline.tables import activations_table
-from llm_mri_store.records import ChunkRecord
+from llm_mri_store.records.scans import ChunkRecord
 from llm_mri_store.store.catalogue import versions
 from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet

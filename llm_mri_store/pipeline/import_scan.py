@@ -21,15 +21,9 @@ from llm_mri_store.extraction.arrays_given import (
 from llm_mri_store.extraction.corpus import Corpus, prepare_corpus
 from llm_mri_store.extraction.sources import CorpusLike, read_corpus
 from llm_mri_store.pipeline.import_tables import import_tables, take_sample_ids, take_token_counts
-from llm_mri_store.records import (
-    DTYPES,
-    ChunkRecord,
-    Covariate,
-    Progress,
-    ProgressCallback,
-    ScanSpec,
-    no_progress,
-)
+from llm_mri_store.records.choices import DTYPES
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.scans import ChunkRecord, Covariate, ScanSpec
 from llm_mri_store.store.catalogue import (
     ScanEntry,
     begin_scan,

@@ -14,7 +14,7 @@ from llm_mri_store.errors import CorpusError
 from llm_mri_store.extraction.corpus import Corpus
 from llm_mri_store.pipeline.columns import has_vector
 from llm_mri_store.pipeline.tables import activations_table, samples_table
-from llm_mri_store.records import ScanSpec
+from llm_mri_store.records.scans import ScanSpec
 from llm_mri_store.schema import Status
 
 Float32 = npt.NDArray[np.float32]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from llm_mri_store import schema
 from llm_mri_store.pipeline.plan import ScanPlan
-from llm_mri_store.records import Progress, ProgressCallback
+from llm_mri_store.records.jobs import Progress, ProgressCallback
 
 
 class ScanMeter:

@@ -22,7 +22,8 @@ from llm_mri_store.extraction.models import LoadedModel, load_model
 from llm_mri_store.extraction.sources import read_corpus
 from llm_mri_store.pipeline.request import ScanRequest, refuse_bad_request
 from llm_mri_store.pipeline.token_census import TokenCensus, take_census
-from llm_mri_store.records import Covariate, ScanSpec, scan_identity, span_words
+from llm_mri_store.records.scans import Covariate, ScanSpec, scan_identity
+from llm_mri_store.records.words import span_words
 from llm_mri_store.store.catalogue import find_scan, scan_names
 from llm_mri_store.store.paths import StorePaths, as_name, check_name
 

@@ -15,18 +15,11 @@ from llm_mri_store.pipeline.activations import layer_activations, read_is_ok, re
 from llm_mri_store.pipeline.reducer_file import write_reducers
 from llm_mri_store.pipeline.tables import points_table
 from llm_mri_store.pipeline.template import Template, find_template
-from llm_mri_store.records import (
-    BINS,
-    METHODS,
-    LayerDiagnostics,
-    Progress,
-    ProgressCallback,
-    ReductionRecord,
-    ReductionSpec,
-    chunks_digest,
-    no_progress,
-    spec_differences,
-)
+from llm_mri_store.records.choices import BINS, METHODS
+from llm_mri_store.records.jobs import Progress, ProgressCallback, no_progress
+from llm_mri_store.records.reductions import LayerDiagnostics, ReductionRecord, ReductionSpec
+from llm_mri_store.records.scans import chunks_digest
+from llm_mri_store.records.words import spec_differences
 from llm_mri_store.reduction.layers import apply_layer, fit_layer
 from llm_mri_store.reduction.reducers import Reducer
 from llm_mri_store.store.catalogue import (

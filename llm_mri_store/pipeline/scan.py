@@ -19,7 +19,7 @@ from llm_mri_store.pipeline.strict import refuse_not_finite_before
 from llm_mri_store.pipeline.tuning import with_tuned_batches
 from llm_mri_store.pipeline.work import ChunkWork, missing_work
 from llm_mri_store.pipeline.workers import run_workers
-from llm_mri_store.records import ProgressCallback, no_progress
+from llm_mri_store.records.jobs import ProgressCallback, no_progress
 from llm_mri_store.store.catalogue import ScanEntry, begin_scan, ensure_store, find_scan
 from llm_mri_store.store.lock import scan_lock
 from llm_mri_store.store.paths import StorePaths

@@ -11,7 +11,7 @@ import pyarrow as pa
 from llm_mri_store import schema
 from llm_mri_store.extraction.corpus import Corpus
 from llm_mri_store.pipeline.columns import Float32, has_vector, vector_column
-from llm_mri_store.records import ScanSpec
+from llm_mri_store.records.scans import ScanSpec
 from llm_mri_store.reduction.layers import ReducedLayer
 from llm_mri_store.schema import Status
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput, ReductionError, StoreCorrupt
 from llm_mri_store.pipeline.reducer_file import read_reducers
-from llm_mri_store.records import LayerDiagnostics, ReductionSpec, span_words
+from llm_mri_store.records.reductions import LayerDiagnostics, ReductionSpec
+from llm_mri_store.records.words import span_words
 from llm_mri_store.reduction.reducers import Reducer
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry, find_reduction, find_scan
 from llm_mri_store.store.files import sha256_of

@@ -18,7 +18,7 @@ from llm_mri_store.extraction.models import LoadedModel, ModelRequest, load_mode
 from llm_mri_store.pipeline.plan import PlannedScan, ScanPlan
 from llm_mri_store.pipeline.request import ScanRequest
 from llm_mri_store.pipeline.work import ChunkWork
-from llm_mri_store.records import Side
+from llm_mri_store.records.choices import Side
 from llm_mri_store.schema import Status
 from llm_mri_store.store.catalogue import find_scan
 from llm_mri_store.store.paths import StorePaths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from llm_mri_store.records import Bins
+from llm_mri_store.records.choices import Bins
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

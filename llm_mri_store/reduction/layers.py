@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_mri_store.errors import ReductionError
-from llm_mri_store.records import DType, LayerDiagnostics, ReductionSpec
+from llm_mri_store.records.choices import DType
+from llm_mri_store.records.reductions import LayerDiagnostics, ReductionSpec
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.reduction.linear import fit_linear
 from llm_mri_store.reduction.moments import Moments, add_samples, begin_moments, relative_spread

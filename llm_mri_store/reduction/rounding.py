@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from llm_mri_store.records import DType
+from llm_mri_store.records.choices import DType
 
 Float64 = npt.NDArray[np.float64]
 

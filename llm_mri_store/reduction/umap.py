@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llm_mri_store.errors import ReductionError
-from llm_mri_store.records import ReductionSpec
+from llm_mri_store.records.reductions import ReductionSpec
 from llm_mri_store.reduction.reducers import Float32, UmapReducer
 
 

@@ -11,16 +11,16 @@ from typing import Final
 
 from llm_mri_store import schema
 from llm_mri_store.errors import AlreadyThere, StoreCorrupt, UnknownName
-from llm_mri_store.records import (
+from llm_mri_store.records.reductions import ReductionRecord
+from llm_mri_store.records.scans import (
     PROVENANCE_FIELDS,
     ChunkRecord,
-    ReductionRecord,
     ScanRecord,
     ScanSpec,
     StoreRecord,
     scan_identity,
-    spec_differences,
 )
+from llm_mri_store.records.words import spec_differences
 from llm_mri_store.store.commit import commit_folder, remove_folder, sweep_files, write_file_once
 from llm_mri_store.store.files import read_json, reading, sealed_json, write_json
 from llm_mri_store.store.lock import scan_lock

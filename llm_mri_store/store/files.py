@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.errors import StoreCorrupt, StoreError, WriteFailed
-from llm_mri_store.records import from_json, to_json
+from llm_mri_store.records.json_files import from_json, to_json
 
 RecordT = TypeVar("RecordT")
 

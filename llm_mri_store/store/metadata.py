@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from llm_mri_store.errors import StoreCorrupt, UnknownName
-from llm_mri_store.records import ReductionRecord, chunks_digest
+from llm_mri_store.records.reductions import ReductionRecord
+from llm_mri_store.records.scans import chunks_digest
 from llm_mri_store.store.catalogue import (
     ReductionEntry,
     ScanEntry,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput, WriteFailed
-from llm_mri_store.records import PrunedRecord
+from llm_mri_store.records.scans import PrunedRecord
 from llm_mri_store.store.catalogue import find_scan, now, reduction_names, refuse_missing
 from llm_mri_store.store.commit import write_file_once
 from llm_mri_store.store.files import flush, sealed_json

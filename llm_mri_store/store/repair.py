@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from llm_mri_store import schema
-from llm_mri_store.records import LostPart, Problem, ProgressCallback, no_progress
+from llm_mri_store.records.jobs import LostPart, Problem, ProgressCallback, no_progress
 from llm_mri_store.store.catalogue import refuse_missing
 from llm_mri_store.store.commit import remove_folder
 from llm_mri_store.store.lock import scan_lock

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.errors import InvalidInput, StoreBusy, StoreCorrupt, WriteFailed
-from llm_mri_store.records import ResultRecord, ResultSpec
+from llm_mri_store.records.results import ResultRecord, ResultSpec
 from llm_mri_store.store.catalogue import (
     ReductionEntry,
     ScanEntry,

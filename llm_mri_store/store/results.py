@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.errors import AlreadyThere, InvalidInput, StoreCorrupt, UnknownName
-from llm_mri_store.records import ReductionRecord, ResultRecord, ResultSpec, result_source
+from llm_mri_store.records.reductions import ReductionRecord
+from llm_mri_store.records.results import ResultRecord, ResultSpec, result_source
 from llm_mri_store.store.catalogue import (
     ReductionEntry,
     ScanEntry,

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.errors import StoreCorrupt
-from llm_mri_store.records import ChunkRecord
+from llm_mri_store.records.scans import ChunkRecord
 from llm_mri_store.store.catalogue import ReductionEntry, ScanEntry
 from llm_mri_store.store.digests import Signature, refuse_changed, signature_of
 from llm_mri_store.store.files import read_parquet

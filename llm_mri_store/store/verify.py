@@ -10,19 +10,15 @@ import pyarrow as pa
 
 from llm_mri_store import schema
 from llm_mri_store.errors import StoreCorrupt, StoreTooNew, UnknownName
-from llm_mri_store.records import (
+from llm_mri_store.records.jobs import Problem, Progress, ProgressCallback, no_progress
+from llm_mri_store.records.reductions import ReductionRecord
+from llm_mri_store.records.results import ResultRecord, result_source
+from llm_mri_store.records.scans import (
     ChunkRecord,
-    Problem,
-    Progress,
-    ProgressCallback,
     PrunedRecord,
-    ReductionRecord,
-    ResultRecord,
     ScanRecord,
     ScanSpec,
     chunks_digest,
-    no_progress,
-    result_source,
     scan_identity,
     written_identity,
 )

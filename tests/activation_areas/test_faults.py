@@ -25,7 +25,7 @@ from llm_mri_store.charts import EDGE_WIDTH_PX
 from llm_mri_store.errors import InvalidInput, UnknownName
 from llm_mri_store.extraction.batching import plan_batches
 from llm_mri_store.pipeline import plan as pipeline
-from llm_mri_store.records import ReductionSpec
+from llm_mri_store.records.reductions import ReductionSpec
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.reduction.layers import LayerActivations, apply_layer, fit_layer
 from tests.conftest import WORDS, make_records

@@ -9,7 +9,7 @@ from llm_mri_store.analysis.contrast_spec import ContrastSpec
 from llm_mri_store.analysis.graph_comparison import compare_graphs
 from llm_mri_store.analysis.graph_intervals import metric_intervals
 from llm_mri_store.analysis.graphs_beside import graphs_beside, pooled
-from llm_mri_store.records import no_progress
+from llm_mri_store.records.jobs import no_progress
 from tests.analysis.contrasts import halves, labelled, random_codes
 
 

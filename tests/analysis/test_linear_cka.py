@@ -8,7 +8,7 @@ import pytest
 
 from llm_mri_store.analysis import linear_cka as cka
 from llm_mri_store.errors import InvalidInput, StoreCorrupt
-from llm_mri_store.records import no_progress
+from llm_mri_store.records.jobs import no_progress
 from llm_mri_store.store.catalogue import find_scan
 from tests.store.stores import write_scan
 

@@ -14,7 +14,7 @@ from llm_mri_store.analysis.probe import probe_layers, score_folds
 from llm_mri_store.analysis.probe_scores import SCORES_SCHEMA, compare_features
 from llm_mri_store.analysis.probe_spec import BASELINES, FEATURES, ProbeSamples, ProbeSpec
 from llm_mri_store.errors import InvalidInput, UnknownName
-from llm_mri_store.records import ReductionSpec
+from llm_mri_store.records.reductions import ReductionSpec
 
 
 def noise(n_samples, n_activations, *, seed=0):

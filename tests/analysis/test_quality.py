@@ -10,7 +10,7 @@ from llm_mri_store import Store, schema
 from llm_mri_store.analysis import quality
 from llm_mri_store.analysis.quality import measure_scan, scan_quality
 from llm_mri_store.errors import InvalidInput, StoreCorrupt, UnknownName
-from llm_mri_store.records import PrunedRecord
+from llm_mri_store.records.scans import PrunedRecord
 from llm_mri_store.reduction.rounding import spread_tolerance
 from llm_mri_store.store.arrays import stored_activations
 from llm_mri_store.store.catalogue import find_scan

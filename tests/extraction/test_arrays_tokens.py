@@ -13,7 +13,7 @@ from llm_mri_store.extraction.arrays import open_activations
 from llm_mri_store.extraction.arrays_given import ArrayChoices
 from llm_mri_store.extraction.arrays_tokens import pool_tokens
 from llm_mri_store.extraction.pooling import pool
-from llm_mri_store.records import POOLINGS
+from llm_mri_store.records.choices import POOLINGS
 from tests.activation_files import make_tokens, write_neurox, write_saelens
 
 

@@ -15,7 +15,7 @@ from llm_mri_store.extraction.extractor import extract
 from llm_mri_store.extraction.models import ModelRequest, load_model
 from llm_mri_store.extraction.points import CapturePoint, Site
 from llm_mri_store.extraction.tokens import kept_tokens
-from llm_mri_store.records import POOLINGS
+from llm_mri_store.records.choices import POOLINGS
 from tests.conftest import make_records
 from tests.models import save_tiny_bert, save_tiny_gpt2
 

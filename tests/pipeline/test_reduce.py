@@ -23,7 +23,7 @@ from llm_mri_store.pipeline.reduce import run_reduction
 from llm_mri_store.pipeline.reducer_file import read_reducers
 from llm_mri_store.pipeline.request import ScanRequest
 from llm_mri_store.pipeline.scan import run_scan
-from llm_mri_store.records import ReductionSpec
+from llm_mri_store.records.reductions import ReductionSpec
 from llm_mri_store.schema import layer_column
 from llm_mri_store.store.catalogue import find_scan, remove_reduction
 from llm_mri_store.store.files import file_digests

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llm_mri_store.records import ReductionSpec
+from llm_mri_store.records.reductions import ReductionSpec
 from llm_mri_store.reduction.grid import assign_cells, bin_edges
 from llm_mri_store.reduction.layers import LayerActivations, fit_layer
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from llm_mri_store.errors import ReductionError
-from llm_mri_store.records import ReductionSpec
+from llm_mri_store.records.reductions import ReductionSpec
 from llm_mri_store.reduction.umap import fit_umap
 
 

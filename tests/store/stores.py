@@ -10,16 +10,9 @@ import pyarrow as pa
 from llm_mri_store import schema
 from llm_mri_store.api.reduction import Reduction
 from llm_mri_store.errors import LlmMriError
-from llm_mri_store.records import (
-    ChunkRecord,
-    Covariate,
-    LayerDiagnostics,
-    ReductionRecord,
-    ReductionSpec,
-    ResultSpec,
-    ScanSpec,
-    chunks_digest,
-)
+from llm_mri_store.records.reductions import LayerDiagnostics, ReductionRecord, ReductionSpec
+from llm_mri_store.records.results import ResultSpec
+from llm_mri_store.records.scans import ChunkRecord, Covariate, ScanSpec, chunks_digest
 from llm_mri_store.store.catalogue import begin_scan, ensure_store, find_reduction, find_scan, now
 from llm_mri_store.store.commit import commit_folder
 from llm_mri_store.store.files import file_digests, write_json, write_parquet

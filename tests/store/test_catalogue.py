@@ -10,13 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_mri_store.errors import AlreadyThere, StoreCorrupt, StoreError, UnknownName, WriteFailed
-from llm_mri_store.records import (
-    ChunkRecord,
-    ReductionRecord,
-    ResultRecord,
-    ScanRecord,
-    StoreRecord,
-)
+from llm_mri_store.records.reductions import ReductionRecord
+from llm_mri_store.records.results import ResultRecord
+from llm_mri_store.records.scans import ChunkRecord, ScanRecord, StoreRecord
 from llm_mri_store.store import sandbox
 from llm_mri_store.store.catalogue import (
     begin_scan,

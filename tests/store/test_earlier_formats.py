@@ -14,7 +14,7 @@ import pytest
 
 from llm_mri_store.api.store import Store
 from llm_mri_store.errors import AlreadyThere, StoreTooNew
-from llm_mri_store.records import ScanRecord
+from llm_mri_store.records.scans import ScanRecord
 from llm_mri_store.store.catalogue import begin_scan, find_scan, open_store
 from llm_mri_store.store.files import read_json, sealed_json
 from llm_mri_store.store.verify import verify_store

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from llm_mri_store.errors import StoreCorrupt
-from llm_mri_store.records import ChunkRecord, ReductionRecord, ScanRecord, scan_identity
+from llm_mri_store.records.reductions import ReductionRecord
+from llm_mri_store.records.scans import ChunkRecord, ScanRecord, scan_identity
 from llm_mri_store.store.catalogue import find_reduction, find_scan
 from llm_mri_store.store.files import read_json, write_json
 from llm_mri_store.store.verify import verify_store

@@ -188,7 +188,8 @@ def ask_store(_):
 def sealed(content, rng, path):
     """A record changed by someone who knows how its digests are made."""
     from llm_mri_store.errors import LlmMriError
-    from llm_mri_store.records import ScanRecord, from_json, scan_identity
+    from llm_mri_store.records.json_files import from_json
+    from llm_mri_store.records.scans import ScanRecord, scan_identity
     from llm_mri_store.store.files import sealed_json
 
     changed = changed_json(content, rng)

@@ -1,0 +1,1 @@
+"""Frozen records that cross floors, and the JSON files of a store are made of."""
