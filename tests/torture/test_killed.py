@@ -1,8 +1,10 @@
 """kill -9 at any moment of a scan and of a reduction: the same command then ends in the same bytes."""
 
+import itertools
 import json
 import random
 import shutil
+import statistics
 import time
 
 import pytest
@@ -47,15 +49,26 @@ def scanning(is_full, request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(scanning, tmp_path_factory):
-    """A store nobody disturbed, and the seconds that its scan and its reduction took."""
+    """A store nobody disturbed; the one beside it, ``scanned``, is not reduced."""
     root = tmp_path_factory.mktemp("whole") / "store"
-    scanned_s = seconds_of(scan, root, *scanning)
+    assert outcome(*start(scan, root, *scanning)) == "done"
     shutil.copytree(root, root.with_name("scanned"))
-    return root, scanned_s, seconds_of(reduce, root, "news")
+    assert outcome(*start(reduce, root, "news")) == "done"
+    return root
 
 
-def seconds_of(work, *args):
-    process, channel = start(work, *args)
+@pytest.fixture(scope="module")
+def chunk_s(whole):
+    """Seconds from one commit to the next in the undisturbed scan."""
+    commits = sorted(path.stat().st_mtime for path in whole.glob("scans/news/chunks/*/chunk.json"))
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(commits))
+
+
+@pytest.fixture(scope="module")
+def reduction_s(whole):
+    """Seconds that a reduction takes; the first, which is slower, does not count."""
+    store = shutil.copytree(whole.with_name("scanned"), whole.with_name("timed"))
+    process, channel = start(reduce, store, "news")
     assert channel.recv() == "ready"
     begun = time.monotonic()
     assert outcome(process, channel) == "done"
@@ -87,17 +100,35 @@ def killed_after(pause, work, *args):
         pause(process)
 
 
-def test_a_scan_killed_at_any_point_goes_on_to_the_same_bytes(tmp_path, scanning, whole, is_full, figures):
-    root, duration_s, _ = whole
-    right = data_digests(root.with_name("scanned"))
+def wait_for_chunks(root, process, n_chunks):
+    """Until so many chunks are committed."""
+    end = time.monotonic() + LONGEST_S
+    while n_committed(root) < n_chunks and process.is_alive() and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def n_committed(root):
+    return len(list(root.glob("scans/news/chunks/*")))
+
+
+def test_a_scan_killed_at_any_point_goes_on_to_the_same_bytes(
+    tmp_path, scanning, whole, chunk_s, is_full, figures
+):
+    right = data_digests(whole.with_name("scanned"))
     rng = random.Random(11)
     n_points = 50 if is_full else 3
-    n_committed = []
+    n_kept = []
     for point in range(n_points):
         store = tmp_path / f"store-{point}"
-        moment_s = duration_s * (point + rng.random()) / n_points
-        killed_after(lambda _, moment_s=moment_s: time.sleep(moment_s), scan, store, *scanning)
-        n_committed.append(len(list(store.glob("scans/news/chunks/*"))))
+        # Behind the last chunk there is still the quality of the layers.
+        n_chunks, of_a_chunk = divmod((N_CHUNKS + 1) * (point + rng.random()) / n_points, 1)
+
+        def pause(process, store=store, n_chunks=n_chunks, rest_s=of_a_chunk * chunk_s):
+            wait_for_chunks(store, process, n_chunks)
+            time.sleep(rest_s)
+
+        killed_after(pause, scan, store, *scanning)
+        n_kept.append(n_committed(store))
         assert data_digests(store).items() <= right.items()
         assert outcome(*start(scan, store, *scanning)) == "done"
         assert data_digests(store) == right
@@ -105,8 +136,8 @@ def test_a_scan_killed_at_any_point_goes_on_to_the_same_bytes(tmp_path, scanning
         shutil.rmtree(store)
     figures["killed: scan"] = {
         "points": n_points,
-        "same bytes": len(n_committed),
-        "chunks committed before": sorted(n_committed),
+        "same bytes": len(n_kept),
+        "chunks committed before": n_kept,
     }
 
 
@@ -119,15 +150,16 @@ def wait_for_commit(root, process, rng):
 
 
 @pytest.mark.parametrize("during", ["fit", "commit"])
-def test_a_reduction_killed_at_any_point_is_there_or_not(tmp_path, whole, is_full, figures, during):
-    root, _, duration_s = whole
-    right, without = data_digests(root), data_digests(root.with_name("scanned"))
+def test_a_reduction_killed_at_any_point_is_there_or_not(
+    tmp_path, whole, reduction_s, is_full, figures, during
+):
+    right, without = data_digests(whole), data_digests(whole.with_name("scanned"))
     rng = random.Random(during)
     n_points = 25 if is_full else 1
     n_visible = 0
     for point in range(n_points):
-        store = shutil.copytree(root.with_name("scanned"), tmp_path / f"store-{point}")
-        moment_s = duration_s * (point + rng.random()) / n_points
+        store = shutil.copytree(whole.with_name("scanned"), tmp_path / f"store-{point}")
+        moment_s = reduction_s * (point + rng.random()) / n_points
         killed_after(
             (lambda _, moment_s=moment_s: time.sleep(moment_s))
             if during == "fit"
