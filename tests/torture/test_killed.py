@@ -20,6 +20,7 @@ from tests.store.stores import tree_digest
 N_CHUNKS = 40
 CHUNK_SAMPLES = 8
 LONGEST_S = 60.0
+COMMIT_S = 0.01
 
 COUNTS = """
     SELECT
@@ -142,11 +143,12 @@ def test_a_scan_killed_at_any_point_goes_on_to_the_same_bytes(
 
 
 def wait_for_commit(root, process, rng):
-    """Until the first file of a reduction is staged, and up to the time its commit takes more."""
+    """Until the last file of a reduction is staged, and about as long as flushing and renaming take more."""
     end = time.monotonic() + LONGEST_S
-    while not list(root.glob("_staging/news/*/*")) and process.is_alive() and time.monotonic() < end:
-        time.sleep(0.001)
-    time.sleep(rng.random() * 0.03)
+    staged = "_staging/news/*/reduction.json"
+    while not list(root.glob(staged)) and process.is_alive() and time.monotonic() < end:
+        time.sleep(0.0002)
+    time.sleep(rng.random() * COMMIT_S)
 
 
 @pytest.mark.parametrize("during", ["fit", "commit"])
