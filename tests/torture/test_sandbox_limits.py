@@ -30,7 +30,7 @@ HUNGRY = (
 )
 
 DRIVER = """
-import ctypes, json, resource, sys, tempfile, time
+import ctypes, json, sys, tempfile, time
 from pathlib import Path
 from llm_mri_store.errors import LlmMriError, QueryTimeout
 from llm_mri_store.store import sandbox
@@ -55,12 +55,15 @@ def ask(query, timeout_s):
         return error, time.monotonic() - begun
 
 def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not getrusage: its peak is also that of the process that started this one.
+    words = Path("/proc/self/status").read_text()
+    return int(words.partition("VmHWM:")[2].split()[0]) / 1024
 
 attacks = [one.replace("FILE", str(file)).replace("OUT", str(out)) for one in [*ATTACKS, *HARMLESS]]
 n = int(sys.argv[2])
 attacks = attacks[:: max(1, len(attacks) // n)]
 refused = [error for error, _ in (ask(one, 20) for one in attacks) if error is not None]
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
 at_rest = peak_mib()
 hungry = [type(ask(one, min(20, n))[0]).__name__ for one in HUNGRY[:n]]
 growth = peak_mib() - at_rest
