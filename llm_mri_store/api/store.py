@@ -260,6 +260,7 @@ class Store:
         Raises:
             UnknownName: it is not there.
             StoreBusy: the scan is being written.
+            WriteFailed: it cannot be removed; or a scan is, but not all of its files can be deleted.
         """
         scan, *below = name.split("/")
         if not below:

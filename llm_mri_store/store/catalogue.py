@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_mri_store import schema
-from llm_mri_store.errors import AlreadyThere, StoreCorrupt, UnknownName
+from llm_mri_store.errors import AlreadyThere, StoreCorrupt, UnknownName, WriteFailed
 from llm_mri_store.records.reductions import ReductionRecord
 from llm_mri_store.records.scans import (
     PROVENANCE_FIELDS,
@@ -302,10 +303,18 @@ def remove_scan(store: StorePaths, name: str) -> None:
     Raises:
         UnknownName: there is no such scan.
         StoreBusy: it is being written.
+        WriteFailed: it cannot be removed; or it is, but not all of its files can be deleted.
     """
     refuse_missing(store, name)
     with scan_lock(store, name) as staging:
         remove_folder(store.scan(name).folder, staging=staging)
+        # Once more what could not be deleted at first: no one else would look for it, as the scan is gone.
+        shutil.rmtree(staging, ignore_errors=True)
+        if staging.exists():
+            raise WriteFailed(
+                f"scan {name!r} is removed, but not all of its files can be deleted; what is left lies in "
+                f"{staging}: delete that folder"
+            )
 
 
 def remove_reduction(store: StorePaths, scan: str, name: str) -> None:

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +174,15 @@ def test_removal_is_one_rename(store, monkeypatch):
     monkeypatch.setattr(os, "rename", watch)
     remove_scan(store, "big")
     assert seen == [((), 5)]
+
+
+def test_what_cannot_be_deleted_of_a_removed_scan_is_told(store, monkeypatch):
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    left = store.scan_staging("big")
+    with pytest.raises(WriteFailed, match=f"'big' is removed, .* what is left lies in {left}: delete that"):
+        remove_scan(store, "big")
+    assert scan_names(store) == ()
+    assert list(left.rglob("*.parquet"))
 
 
 @pytest.mark.parametrize(
