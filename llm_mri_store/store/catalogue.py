@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -308,13 +307,12 @@ def remove_scan(store: StorePaths, name: str) -> None:
     refuse_missing(store, name)
     with scan_lock(store, name) as staging:
         remove_folder(store.scan(name).folder, staging=staging)
-        # Once more what could not be deleted at first: no one else would look for it, as the scan is gone.
-        shutil.rmtree(staging, ignore_errors=True)
-        if staging.exists():
-            raise WriteFailed(
-                f"scan {name!r} is removed, but not all of its files can be deleted; what is left lies in "
-                f"{staging}: delete that folder"
-            )
+    # The lock's end tried once more; no one else would look for it, as the scan is gone.
+    if staging.exists():
+        raise WriteFailed(
+            f"scan {name!r} is removed, but not all of its files can be deleted; what is left lies in "
+            f"{staging}: delete that folder"
+        )
 
 
 def remove_reduction(store: StorePaths, scan: str, name: str) -> None:
