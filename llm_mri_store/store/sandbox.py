@@ -38,6 +38,8 @@ _TABLE_FUNCTIONS: Final = frozenset(
 )
 """What may stand in FROM like a table, besides ``duckdb_...``. Others read files, run SQL out of sight of
 the check, switch on logs, or read memory at an address they are given."""
+_WAITING: Final = frozenset({"sleep_ms", "pg_sleep"})
+"""Functions that read nothing, and that no clock could stop before DuckDB 1.5.4."""
 _EXPLAIN: Final = re.compile(r"\s*(EXPLAIN(?:\s+ANALYZE|\s*\([\w\s,]*\))?)\s+(.*)", re.IGNORECASE | re.DOTALL)
 _MEMORY_LIMIT: Final = "4GB"
 _TEMP_LIMIT: Final = "20GB"
@@ -150,6 +152,8 @@ def _refuse_writing(con: duckdb.DuckDBPyConnection, reading: str) -> None:
             name = str(part["function"]["function_name"]).lower()
             if name not in _TABLE_FUNCTIONS and not name.startswith("duckdb_"):
                 raise QueryForbidden(_not_reading(f"table function {name}()"))
+        if kind == "FUNCTION" and (name := str(part["function_name"]).lower()) in _WAITING:
+            raise QueryForbidden(_not_reading(f"waiting by {name}()"))
 
 
 def _refuse_wrong_parameters(named: Collection[str], given: Collection[str]) -> None:

@@ -126,6 +126,8 @@ SELEC
 FROM ("""
 ATTACKS = [line.replace("\\r", "\r").replace("\\n", "\n") for line in ATTACKS.strip().splitlines()]
 ATTACKS += [
+    "SELECT sleep_ms(60000)", "SELECT (60000).SLEEP_MS()", "SELECT main.pg_sleep(60)",
+    "SELECT list_transform([60000], lambda x: system.main.sleep_ms(x))",
     "", ";", "-- nothing", "\0", "SELECT 1\0", "SELECT 'a\0b'", "SELECT '\ud800'",
     "SELECT " + "(" * 5000 + "1" + ")" * 5001,
     "SELECT " + "NOT " * 5000 + "true",
@@ -317,7 +319,7 @@ def test_parameters_that_do_not_fit_the_query_are_named(store):
         "WHERE a.cell_x + b.cell_x + c.cell_x + d.cell_x + e.cell_x < 0",
         "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT i FROM t",
         "WITH RECURSIVE t(i) AS (SELECT 1 UNION SELECT i + 1 FROM t) SELECT count(*) FROM t",
-        "SELECT sleep_ms(60000)",
+        "SELECT max(md5((a.range * b.range)::VARCHAR)) FROM range(10000000) AS a, range(10000000) AS b",
         "EXPLAIN ANALYZE SELECT count(*) FROM range(10000000) AS a, range(10000000) AS b",
     ],
 )
