@@ -54,6 +54,12 @@ def wait_for(path: Path, *, timeout_s: float = 20.0) -> None:
         time.sleep(0.002)
 
 
+def wait_for_chunks(scan: Path, n: int) -> None:
+    """Waits until the first ``n`` chunks of a scan's folder are committed."""
+    if n:
+        wait_for(scan / f"chunks/{n - 1:06}", timeout_s=60)
+
+
 @contextmanager
 def killed_afterwards(process: BaseProcess):
     try:

@@ -13,7 +13,7 @@ from llm_mri_store.store.connection import fetch
 from llm_mri_store.store.selection import select
 from llm_mri_store.store.verify import verify_store
 from tests.conftest import make_records
-from tests.store.processes import killed_afterwards, outcome, scan, start, wait_for
+from tests.store.processes import killed_afterwards, outcome, scan, start, wait_for, wait_for_chunks
 from tests.store.stores import tree_digest
 
 N_SAMPLES = 240
@@ -47,11 +47,14 @@ def test_a_scan_killed_at_any_moment_goes_on_to_the_same_bytes(tmp_path, tiny_be
     root = tmp_path / "store"
     rng = random.Random(7)
     n_chunks = []
-    for _ in range(6):
+    in_all = N_SAMPLES // CHUNK_SAMPLES
+    for kill in range(6):
         process, channel = start(scan, root, tiny_bert, corpus, "tiny", CHUNK_SAMPLES)
         with killed_afterwards(process):
             assert channel.recv() == "ready"
-            time.sleep(rng.uniform(0, duration_s) * rng.choice([0.3, 0.6, 1]))
+            # By its chunks: loading the model takes longer than all of them.
+            wait_for_chunks(root / "scans/tiny", in_all * kill // 6)
+            time.sleep(rng.uniform(0, duration_s / in_all))
         n_chunks.append(len(list((root / "scans/tiny/chunks").glob("*/chunk.json"))))
         assert (
             parquet_digests(root).items()

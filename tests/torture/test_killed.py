@@ -14,7 +14,7 @@ from llm_mri_store.store.connection import fetch
 from llm_mri_store.store.selection import select
 from llm_mri_store.store.verify import verify_store
 from tests.conftest import make_records
-from tests.store.processes import killed_afterwards, outcome, reduce, scan, start
+from tests.store.processes import killed_afterwards, outcome, reduce, scan, start, wait_for_chunks
 from tests.store.stores import tree_digest
 
 N_CHUNKS = 40
@@ -101,17 +101,6 @@ def killed_after(pause, work, *args):
         pause(process)
 
 
-def wait_for_chunks(root, process, n_chunks):
-    """Until so many chunks are committed."""
-    end = time.monotonic() + LONGEST_S
-    while n_committed(root) < n_chunks and process.is_alive() and time.monotonic() < end:
-        time.sleep(0.001)
-
-
-def n_committed(root):
-    return len(list(root.glob("scans/news/chunks/*")))
-
-
 def test_a_scan_killed_at_any_point_goes_on_to_the_same_bytes(
     tmp_path, scanning, whole, chunk_s, is_full, figures
 ):
@@ -124,12 +113,12 @@ def test_a_scan_killed_at_any_point_goes_on_to_the_same_bytes(
         # Behind the last chunk there is still the quality of the layers.
         n_chunks, of_a_chunk = divmod((N_CHUNKS + 1) * (point + rng.random()) / n_points, 1)
 
-        def pause(process, store=store, n_chunks=n_chunks, rest_s=of_a_chunk * chunk_s):
-            wait_for_chunks(store, process, n_chunks)
+        def pause(_, store=store, n_chunks=int(n_chunks), rest_s=of_a_chunk * chunk_s):
+            wait_for_chunks(store / "scans/news", n_chunks)
             time.sleep(rest_s)
 
         killed_after(pause, scan, store, *scanning)
-        n_kept.append(n_committed(store))
+        n_kept.append(len(list(store.glob("scans/news/chunks/*"))))
         assert data_digests(store).items() <= right.items()
         assert outcome(*start(scan, store, *scanning)) == "done"
         assert data_digests(store) == right
